@@ -1,0 +1,161 @@
+//! The group-commit queue: commands wait here while the batch before them is being stored, and then go together.
+//!
+//! There is no timer: an idle server settles batches of one with no added latency, and a busy one settles whatever arrived
+//! meanwhile. A request that is dropped while it waits cannot take its batch with it, because the lane owns the batch. This
+//! module must not know which store it feeds, nor how tasks are spawned.
+
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{BATCH_MAX, Batch, Command, EconomyStore, Outcome, Settlement};
+use crate::store::StoreError;
+
+/// How many commands may wait in one lane before further ones are refused.
+pub const QUEUE_DEPTH: usize = 8_192;
+
+/// Why a command got no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum QueueError {
+    /// Too many commands are waiting; this one was not taken in.
+    #[error("too many requests are waiting")]
+    Overloaded,
+    /// The store failed, or the server is stopping: the command may or may not have been stored.
+    #[error("the outcome is unknown")]
+    Unknown,
+}
+
+/// A command and the handler that waits for its outcome.
+struct Waiting {
+    command: Command,
+    reply: oneshot::Sender<Result<Outcome, QueueError>>,
+}
+
+/// Is told what the lanes do, for metrics and the log.
+#[cfg_attr(any(test, feature = "testing"), mockall::automock)]
+pub trait LaneObserver: Send + Sync {
+    /// A batch of `commands` commands was stored.
+    fn settled(&self, commands: usize);
+
+    /// A batch of `commands` commands failed as a whole; their outcome is unknown.
+    fn failed(&self, commands: usize, cause: &StoreError);
+
+    /// A batch of `commands` commands met a bug and panicked with `message`; their outcome is unknown.
+    fn panicked(&self, commands: usize, message: &str);
+}
+
+/// Where commands are put. Cloning it gives another entrance to the same lanes.
+#[derive(Clone)]
+pub struct Queue {
+    lanes: Arc<[mpsc::Sender<Waiting>]>,
+}
+
+/// One consumer of the queue: settles one batch after the other. All commands of one player are in one lane.
+pub struct Lane {
+    waiting: mpsc::Receiver<Waiting>,
+}
+
+impl Queue {
+    /// A queue of `lanes` lanes (at least one), each holding at most `depth` waiting commands (at least one). Every lane
+    /// must be [run](Lane::run) for commands to be answered.
+    pub fn open(lanes: usize, depth: usize) -> (Self, Vec<Lane>) {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes.max(1)).map(|_| mpsc::channel(depth.max(1))).unzip();
+        let lanes = receivers.into_iter().map(|waiting| Lane { waiting }).collect();
+        (Self { lanes: senders.into() }, lanes)
+    }
+
+    /// Puts `command` into its player's lane and waits for its outcome, which is known only once it is durable.
+    ///
+    /// # Errors
+    /// [`QueueError::Overloaded`] at once when the lane is full; [`QueueError::Unknown`] when the batch failed.
+    pub async fn submit(&self, command: Command) -> Result<Outcome, QueueError> {
+        let (reply, outcome) = oneshot::channel();
+        let lane = self.lane_of(&command);
+        lane.try_send(Waiting { command, reply }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => QueueError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => QueueError::Unknown,
+        })?;
+        outcome.await.unwrap_or(Err(QueueError::Unknown))
+    }
+
+    fn lane_of(&self, command: &Command) -> &mpsc::Sender<Waiting> {
+        let count = u64::try_from(self.lanes.len()).expect("a number of lanes fits 64 bits");
+        let index = if count == 1 {
+            0
+        } else {
+            let mut hasher = DefaultHasher::new();
+            (command.realm, &command.player).hash(&mut hasher);
+            usize::try_from(hasher.finish() % count).expect("a remainder by a small number is small")
+        };
+        self.lanes.get(index).expect("a remainder is less than the number of lanes")
+    }
+}
+
+impl Lane {
+    /// Settles batches in `store` until every [`Queue`] is dropped and nothing waits.
+    ///
+    /// A batch that fails or panics is answered [`QueueError::Unknown`] and reported to `observer`; the lane goes on.
+    pub async fn run(mut self, store: Arc<dyn EconomyStore>, observer: Arc<dyn LaneObserver>) {
+        let mut waiting = Vec::with_capacity(BATCH_MAX);
+        while 0 < self.waiting.recv_many(&mut waiting, BATCH_MAX).await {
+            let (commands, replies): (Vec<_>, Vec<_>) =
+                waiting.drain(..).map(|Waiting { command, reply }| (command, reply)).unzip();
+            match settle(&*store, &*observer, Batch::new(commands)).await {
+                Some(settlement) => answer(replies, settlement),
+                None => replies.into_iter().for_each(|reply| drop(reply.send(Err(QueueError::Unknown)))),
+            }
+        }
+    }
+}
+
+async fn settle(store: &dyn EconomyStore, observer: &dyn LaneObserver, batch: Batch) -> Option<Settlement> {
+    let commands = batch.commands().len();
+    let attempt = async {
+        let settlement = store.settle(&batch).await?;
+        assert_eq!(settlement.outcomes.len(), commands, "a settlement has one outcome for each command");
+        Ok(settlement)
+    };
+    match catching_panics(attempt).await {
+        Ok(Ok(settlement)) => {
+            observer.settled(commands);
+            Some(settlement)
+        }
+        Ok(Err(cause)) => {
+            observer.failed(commands, &cause);
+            None
+        }
+        Err(message) => {
+            observer.panicked(commands, &message);
+            None
+        }
+    }
+}
+
+/// A reply whose handler is gone (its client hung up) is dropped: what it asked for has happened all the same.
+fn answer(replies: Vec<oneshot::Sender<Result<Outcome, QueueError>>>, settlement: Settlement) {
+    for (reply, outcome) in replies.into_iter().zip(settlement.outcomes) {
+        drop(reply.send(Ok(outcome)));
+    }
+}
+
+/// Runs `future`, turning a panic in it into its message.
+async fn catching_panics<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+        Err(panic) => Poll::Ready(Err(message_of(&*panic))),
+    })
+    .await
+}
+
+fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
+}

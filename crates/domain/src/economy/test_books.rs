@@ -1,0 +1,286 @@
+//! For the tests of this module: builders of commands, and the stored state as one value.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::players::{ExternalId, Player, PlayerId};
+use crate::tenancy::RealmId;
+
+pub(super) const REALM: RealmId = RealmId(1);
+
+static COUNT: AtomicU64 = AtomicU64::new(1);
+
+fn new_id() -> Uuid {
+    Uuid::from_u128(COUNT.fetch_add(1, Ordering::Relaxed).into())
+}
+
+fn posting_ids() -> PostingIds {
+    PostingIds { account_if_new: AccountId(new_id()), entry: EntryId(new_id()) }
+}
+
+pub(super) fn minute(number: u64) -> Timestamp {
+    Timestamp::from_unix_micros(1_772_366_400_000_000).plus(Duration::from_secs(60 * number))
+}
+
+pub(super) fn amount(number: i64) -> Amount {
+    Amount::try_new(number).unwrap()
+}
+
+pub(super) fn asset_key(text: &str) -> AssetKey {
+    AssetKey::try_new(text).unwrap()
+}
+
+pub(super) fn external_id(text: &str) -> ExternalId {
+    ExternalId::try_new(text).unwrap()
+}
+
+pub(super) fn adjust(kind: AdjustmentKind, player: &str, key: &str, number: i64) -> Command {
+    let (key, amount) = (asset_key(key), amount(number));
+    let adjustment = Adjustment { kind, key, amount, reason: None, source_ref: None, once: None, ids: posting_ids() };
+    command(player, Action::Adjust(adjustment))
+}
+
+pub(super) fn credit(player: &str, key: &str, number: i64) -> Command {
+    adjust(AdjustmentKind::WalletCredit, player, key, number)
+}
+
+pub(super) fn debit(player: &str, key: &str, number: i64) -> Command {
+    adjust(AdjustmentKind::WalletDebit, player, key, number)
+}
+
+pub(super) fn give(player: &str, key: &str, number: i64) -> Command {
+    adjust(AdjustmentKind::InventoryGrant, player, key, number)
+}
+
+pub(super) fn revoke(player: &str, key: &str, number: i64) -> Command {
+    adjust(AdjustmentKind::InventoryRevoke, player, key, number)
+}
+
+pub(super) fn coins(key: &str, number: i64) -> GrantEntry {
+    GrantEntry::Currency { key: asset_key(key), amount: amount(number) }
+}
+
+pub(super) fn items(key: &str, number: i64) -> GrantEntry {
+    GrantEntry::Item { key: asset_key(key), quantity: amount(number), parameters: None }
+}
+
+pub(super) fn crates(key: &str, number: i64) -> GrantEntry {
+    GrantEntry::Crate { key: asset_key(key), quantity: amount(number) }
+}
+
+pub(super) fn grant(player: &str, key: &str, entries: Vec<GrantEntry>, delivery: Delivery) -> Command {
+    let deposit_ids = match delivery {
+        Delivery::Claim => Vec::new(),
+        Delivery::Immediate => entries.iter().map(|_| posting_ids()).collect(),
+    };
+    let grant = NewGrant {
+        id: GrantId(new_id()),
+        kind: GrantKind::Reward,
+        entries: GrantEntries::try_new(entries).unwrap(),
+        source: GrantSource::Api,
+        source_ref: None,
+        metadata: None,
+        expires_at: None,
+        delivery,
+        once: Once { key: KeyDigest([0; 32]), fingerprint: Fingerprint([0; 32]) },
+        deposit_ids,
+    };
+    command(player, Action::CreateGrant(Box::new(grant))).keyed(key)
+}
+
+pub(super) fn ack(player: &str, grant: GrantId) -> Command {
+    command(player, Action::AckGrant(grant))
+}
+
+fn command(player: &str, action: Action) -> Command {
+    Command {
+        realm: REALM,
+        at: minute(0),
+        actor: Actor::new("ks_sandbox_test"),
+        origin: Origin::Server,
+        player: external_id(player),
+        player_if_new: PlayerId(new_id()),
+        action,
+    }
+}
+
+impl Command {
+    /// Gives it an idempotency key, and a fingerprint of the player and of all that is asked.
+    pub(super) fn keyed(mut self, key: &str) -> Self {
+        let key = KeyDigest::of(key).unwrap();
+        let print = |operation: Operation, what: &str| {
+            let mut parts = Fingerprinter::new(operation);
+            parts.text(self.player.as_str());
+            parts.text(what);
+            parts.finish()
+        };
+        match &mut self.action {
+            Action::Adjust(adjustment) => {
+                let Adjustment { kind, key: asset, amount, .. } = &*adjustment;
+                let fingerprint = print(kind.operation(), &format!("{asset} {}", amount.get()));
+                adjustment.once = Some(Once { key, fingerprint });
+            }
+            Action::CreateGrant(grant) => {
+                let what = format!("{:?} {:?}", grant.entries, grant.delivery);
+                grant.once = Once { key, fingerprint: print(Operation::GrantCreate, &what) };
+            }
+            Action::AckGrant(_) => panic!("an acknowledgement has no idempotency key"),
+        }
+        self
+    }
+
+    pub(super) fn at(mut self, at: Timestamp) -> Self {
+        self.at = at;
+        self
+    }
+
+    pub(super) fn in_realm(mut self, realm: RealmId) -> Self {
+        self.realm = realm;
+        self
+    }
+
+    pub(super) fn expiring(mut self, at: Timestamp) -> Self {
+        self.new_grant_mut().expires_at = Some(at);
+        self
+    }
+
+    /// The grant that it creates.
+    pub(super) fn grant_id(&self) -> Option<GrantId> {
+        match &self.action {
+            Action::CreateGrant(grant) => Some(grant.id),
+            Action::Adjust(_) | Action::AckGrant(_) => None,
+        }
+    }
+
+    fn new_grant_mut(&mut self) -> &mut NewGrant {
+        let Action::CreateGrant(grant) = &mut self.action else { panic!("it creates no grant") };
+        grant
+    }
+}
+
+/// Everything that is stored, as one value.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Books {
+    pub(super) players: BTreeMap<PlayerKey, Player>,
+    pub(super) accounts: BTreeMap<(RealmId, PlayerId, Asset), AccountState>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) grants: BTreeMap<GrantKey, StoredGrant>,
+}
+
+impl Books {
+    /// Settles `commands` as one batch on a snapshot of exactly its footprint, and stores what it comes to.
+    pub(super) fn settle(&mut self, commands: Vec<Command>) -> Settlement {
+        let batch = Batch::new(commands);
+        let settlement = batch.settle(self.load(batch.footprint()));
+        assert_eq!(settlement.outcomes.len(), batch.commands().len());
+        self.save(&settlement);
+        settlement
+    }
+
+    pub(super) fn outcomes(&mut self, commands: Vec<Command>) -> Vec<Outcome> {
+        self.settle(commands).outcomes
+    }
+
+    pub(super) fn outcome(&mut self, command: Command) -> Outcome {
+        self.outcomes(vec![command]).remove(0)
+    }
+
+    pub(super) fn load(&self, footprint: Footprint) -> Snapshot {
+        let mut snapshot = Snapshot::with_capacity(footprint.players.len());
+        for realm in footprint.realms {
+            let of_realm = self.entries.iter().filter(|entry| entry.realm == realm);
+            snapshot.put_position(realm, of_realm.map(|entry| entry.position).max().unwrap_or(0));
+        }
+        for key in footprint.players {
+            let player = self.players.get(&key).cloned();
+            snapshot.put_player(key, player);
+        }
+        for key in footprint.accounts {
+            let player = self.players.get(&key.player);
+            let account =
+                player.and_then(|player| self.accounts.get(&(key.player.realm, player.id, key.asset.clone())));
+            snapshot.put_account(key.clone(), account.copied());
+        }
+        for key in footprint.once {
+            snapshot.put_once(key, self.settled(key));
+        }
+        for key in footprint.grants {
+            snapshot.put_grant(key, self.grants.get(&key).map(|stored| stored.grant.clone()));
+        }
+        snapshot
+    }
+
+    pub(super) fn balance(&self, player: &str, kind: AssetKind, key: &str) -> Option<i64> {
+        let player = self.players.get(&PlayerKey { realm: REALM, external_id: external_id(player) })?;
+        let account = self.accounts.get(&(REALM, player.id, Asset { kind, key: asset_key(key) }))?;
+        Some(account.balance.get())
+    }
+
+    pub(super) fn gold(&self, player: &str) -> Option<i64> {
+        self.balance(player, AssetKind::Currency, "gold")
+    }
+
+    fn settled(&self, key: OnceKey) -> Option<Settled> {
+        let entry = self.entries.iter().find(|entry| {
+            entry.realm == key.realm
+                && entry.operation == key.operation
+                && entry.once.is_some_and(|once| once.key == key.key)
+        });
+        if let Some(entry) = entry {
+            let result = SettledResult::Adjusted(entry.balance_after);
+            return entry.once.map(|once| Settled { fingerprint: once.fingerprint, result });
+        }
+        let stored = self.grants.values().find(|stored| {
+            stored.realm == key.realm && key.operation == Operation::GrantCreate && stored.once.key == key.key
+        })?;
+        let result = SettledResult::Granted(Box::new(stored.grant.clone()));
+        Some(Settled { fingerprint: stored.once.fingerprint, result })
+    }
+
+    fn save(&mut self, settlement: &Settlement) {
+        for (realm, player) in &settlement.new_players {
+            let key = PlayerKey { realm: *realm, external_id: player.external_id.clone() };
+            assert!(self.players.insert(key, player.clone()).is_none(), "a player is made once");
+        }
+        for (realm, id, at) in &settlement.seen_players {
+            let mut players = self.players.iter_mut().filter(|(key, _)| key.realm == *realm);
+            players.find(|(_, player)| player.id == *id).unwrap().1.last_seen_at = *at;
+        }
+        for change in &settlement.accounts {
+            let after = AccountState { id: change.id, balance: change.balance, version: change.version };
+            let before = self.accounts.insert((change.realm, change.player, change.asset.clone()), after);
+            let (id, version) = before.map_or((change.id, 0), |before| (before.id, before.version));
+            assert_eq!((id, version), (change.id, change.version_before), "an account changes from what was loaded");
+        }
+        self.entries.extend(settlement.entries.iter().cloned());
+        for stored in &settlement.new_grants {
+            let key = GrantKey { realm: stored.realm, id: stored.grant.id };
+            assert!(self.grants.insert(key, stored.clone()).is_none(), "a grant is made once");
+        }
+        for claimed in &settlement.claimed_grants {
+            let stored = self.grants.get_mut(&GrantKey { realm: claimed.realm, id: claimed.id }).unwrap();
+            assert_eq!(stored.grant.claim, None, "a grant is claimed once");
+            stored.grant.claim = Some(Claim { at: claimed.at, by: claimed.by });
+        }
+    }
+}
+
+pub(super) fn adjusted(outcome: &Outcome) -> (i64, Repeat) {
+    let Ok(Answer::Adjusted(adjusted)) = outcome else { panic!("not an accepted adjustment: {outcome:?}") };
+    (adjusted.balance.get(), adjusted.repeat)
+}
+
+pub(super) fn granted(outcome: &Outcome) -> &GrantCreated {
+    let Ok(Answer::GrantCreated(created)) = outcome else { panic!("not an accepted grant: {outcome:?}") };
+    created
+}
+
+pub(super) fn acked(outcome: &Outcome) -> &Grant {
+    let Ok(Answer::GrantAcked(grant)) = outcome else { panic!("not an accepted acknowledgement: {outcome:?}") };
+    grant
+}

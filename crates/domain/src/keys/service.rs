@@ -1,0 +1,148 @@
+//! The life of a key: issued, rotated with an overlap, revoked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::{KeyChange, KeyId, KeyRecord, KeyRing, KeyStore, MintedKey, PermissionSet, Revocation};
+use crate::clock::{Clock, Timestamp};
+use crate::ids::Ids;
+use crate::store::StoreError;
+use crate::tenancy::{Environment, Realm};
+use crate::text::FreeText;
+
+/// For how long a rotated key goes on working beside its successor unless told otherwise.
+pub const ROTATION_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Why a change of a key was refused.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// No key has that id.
+    #[error("there is no such key")]
+    NotFound,
+    /// A revoked key cannot be rotated.
+    #[error("the key was revoked")]
+    Revoked,
+    /// An expired key cannot be rotated.
+    #[error("the key has expired")]
+    Expired,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A key to be issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKey {
+    /// The realm that it opens.
+    pub realm: Realm,
+    /// What its owner calls it.
+    pub name: FreeText,
+    /// What it may open.
+    pub permissions: PermissionSet,
+    /// For how long it works; for ever when absent.
+    pub lifetime: Option<Duration>,
+}
+
+/// Issues, lists, rotates and revokes keys.
+pub struct Keys {
+    store: Arc<dyn KeyStore>,
+    ring: Arc<KeyRing>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+}
+
+impl Keys {
+    /// Puts the use cases on their ports. `ring` is told of every change, so that it holds from the next request on.
+    pub fn new(store: Arc<dyn KeyStore>, ring: Arc<KeyRing>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        Self { store, ring, clock, ids }
+    }
+
+    /// Issues a key. Its text is in the answer, this once.
+    pub async fn issue(&self, new: NewKey) -> Result<(MintedKey, KeyRecord), KeyError> {
+        let now = self.clock.now();
+        let expires_at = new.lifetime.map(|lifetime| now.plus(lifetime));
+        let (minted, record) = self.mint(new.realm, new.name, new.permissions, now, expires_at);
+        self.store.apply(&KeyChange::Issue(Box::new(record.clone()))).await?;
+        Ok((minted, record))
+    }
+
+    /// All keys of all realms, oldest first.
+    pub async fn all(&self) -> Result<Vec<KeyRecord>, KeyError> {
+        Ok(self.store.all().await?)
+    }
+
+    /// Replaces the key `id` by a new one with the same settings, which lives as long as the old one was made to live; the
+    /// old one goes on working for `overlap`, and no longer than it would have.
+    ///
+    /// # Errors
+    /// [`KeyError::NotFound`], or [`KeyError::Revoked`] or [`KeyError::Expired`] when there is nothing left to replace.
+    pub async fn rotate(&self, id: Uuid, overlap: Duration) -> Result<(MintedKey, KeyRecord), KeyError> {
+        let old = self.find(id).await?;
+        let now = self.clock.now();
+        if old.revocation.is_some() {
+            return Err(KeyError::Revoked);
+        }
+        if old.expires_at.is_some_and(|expires_at| expires_at <= now) {
+            return Err(KeyError::Expired);
+        }
+        let overlap_ends = now.plus(overlap);
+        let old_expires_at = old.expires_at.map_or(overlap_ends, |expires_at| expires_at.min(overlap_ends));
+        let expires_at = old.expires_at.map(|expires_at| now.plus(expires_at.since(old.created_at)));
+        let (minted, mut record) = self.mint(old.realm, old.name, old.permissions, now, expires_at);
+        record.rotated_from = Some(old.id);
+        self.store.apply(&KeyChange::Rotate { new: Box::new(record.clone()), old: old.id, old_expires_at }).await?;
+        self.ring.forget(&old.public_id);
+        Ok((minted, record))
+    }
+
+    /// Ends a key: it is refused from the very next request in this process. Revoking it again changes nothing.
+    ///
+    /// # Errors
+    /// [`KeyError::NotFound`].
+    pub async fn revoke(&self, id: Uuid, reason: Option<FreeText>) -> Result<KeyRecord, KeyError> {
+        let mut key = self.find(id).await?;
+        if key.revocation.is_none() {
+            let revocation = Revocation { at: self.clock.now(), reason };
+            let (realm, id) = (key.realm.id, key.id);
+            self.store.apply(&KeyChange::Revoke { realm, id, revocation: revocation.clone() }).await?;
+            key.revocation = Some(revocation);
+        }
+        self.ring.forget(&key.public_id);
+        Ok(key)
+    }
+
+    async fn find(&self, id: Uuid) -> Result<KeyRecord, KeyError> {
+        let all = self.store.all().await?;
+        all.into_iter().find(|key| key.id == KeyId(id)).ok_or(KeyError::NotFound)
+    }
+
+    fn mint(
+        &self,
+        realm: Realm,
+        name: FreeText,
+        permissions: PermissionSet,
+        now: Timestamp,
+        expires_at: Option<Timestamp>,
+    ) -> (MintedKey, KeyRecord) {
+        let environment: Environment = realm.environment;
+        let minted = MintedKey::mint(environment, || self.ids.random());
+        let presented = minted.presented();
+        let record = KeyRecord {
+            id: KeyId(self.ids.next(now)),
+            realm,
+            public_id: presented.public_id,
+            hash: presented.hash,
+            name,
+            permissions,
+            created_at: now,
+            expires_at,
+            last_used_at: None,
+            revocation: None,
+            rotated_from: None,
+        };
+        (minted, record)
+    }
+}

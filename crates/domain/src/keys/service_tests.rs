@@ -1,0 +1,193 @@
+//! The life of a key, over a store in memory.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::test_keys::*;
+use super::*;
+use crate::clock::{Clock, Timestamp};
+use crate::store::StoreError;
+use crate::tenancy::RealmId;
+use crate::text::FreeText;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const MOMENT: Duration = Duration::from_micros(1);
+
+/// Keeps keys, and counts what it was asked.
+#[derive(Default)]
+struct CountingStore {
+    keys: Mutex<Vec<KeyRecord>>,
+    applied: Mutex<Vec<KeyChange>>,
+}
+
+#[async_trait]
+impl KeyStore for CountingStore {
+    async fn find(&self, public_id: &PublicId) -> Result<Option<KeyRecord>, StoreError> {
+        Ok(self.keys.lock().unwrap().iter().find(|key| key.public_id == *public_id).cloned())
+    }
+
+    async fn all(&self) -> Result<Vec<KeyRecord>, StoreError> {
+        Ok(self.keys.lock().unwrap().clone())
+    }
+
+    async fn apply(&self, change: &KeyChange) -> Result<(), StoreError> {
+        let mut keys = self.keys.lock().unwrap();
+        match change {
+            KeyChange::Issue(new) => keys.push(KeyRecord::clone(new)),
+            KeyChange::Rotate { new, old, old_expires_at } => {
+                keys.iter_mut().find(|key| key.id == *old).unwrap().expires_at = Some(*old_expires_at);
+                keys.push(KeyRecord::clone(new));
+            }
+            KeyChange::Revoke { id, revocation, .. } => {
+                keys.iter_mut().find(|key| key.id == *id).unwrap().revocation = Some(revocation.clone());
+            }
+        }
+        self.applied.lock().unwrap().push(change.clone());
+        Ok(())
+    }
+
+    async fn mark_used(&self, _uses: &[(RealmId, KeyId, Timestamp)]) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+struct Office {
+    keys: Keys,
+    ring: Arc<KeyRing>,
+    store: Arc<CountingStore>,
+    clock: Arc<TestClock>,
+}
+
+impl Office {
+    fn open() -> Self {
+        let (store, clock) = (Arc::new(CountingStore::default()), Arc::new(TestClock::new()));
+        let ring = Arc::new(KeyRing::new(store.clone(), clock.clone()));
+        let keys = Keys::new(store.clone(), ring.clone(), clock.clone(), Arc::new(TestIds::new()));
+        Self { keys, ring, store, clock }
+    }
+
+    async fn issue(&self, lifetime: Option<Duration>) -> (MintedKey, KeyRecord) {
+        let name = FreeText::try_new("back end").unwrap();
+        let new = NewKey { realm: realm(), name, permissions: PermissionSet::Admin, lifetime };
+        self.keys.issue(new).await.unwrap()
+    }
+
+    async fn admits(&self, key: &MintedKey) -> bool {
+        self.ring.check(Some(key.reveal())).await.is_ok()
+    }
+
+    fn stored(&self, id: KeyId) -> KeyRecord {
+        self.store.keys.lock().unwrap().iter().find(|key| key.id == id).cloned().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_issued_key_works_and_only_its_hash_is_kept() {
+    let office = Office::open();
+    let (minted, record) = office.issue(Some(HOUR)).await;
+    assert_eq!(office.stored(record.id), record);
+    assert_eq!(record.expires_at, Some(office.clock.now().plus(HOUR)));
+    assert_eq!(record.hash, minted.presented().hash);
+    assert!(!format!("{record:?}").contains(minted.reveal()));
+    assert!(office.admits(&minted).await);
+    assert_eq!(office.keys.all().await.unwrap(), [record]);
+}
+
+#[tokio::test]
+async fn every_issued_key_is_another() {
+    let office = Office::open();
+    let (one, other) = (office.issue(None).await, office.issue(None).await);
+    assert_ne!(one.0.reveal(), other.0.reveal());
+    assert_ne!(one.1.id, other.1.id);
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_at_the_very_next_check() {
+    let office = Office::open();
+    let (minted, record) = office.issue(None).await;
+    assert!(office.admits(&minted).await);
+    let reason = Some(FreeText::try_new("leaked").unwrap());
+    let revoked = office.keys.revoke(record.id.0, reason.clone()).await.unwrap();
+    assert_eq!(revoked.revocation, Some(Revocation { at: office.clock.now(), reason }));
+    assert_eq!(office.stored(record.id), revoked);
+    assert!(matches!(office.ring.check(Some(minted.reveal())).await, Err(Denied::Revoked)));
+}
+
+#[tokio::test]
+async fn revoking_again_changes_nothing() {
+    let office = Office::open();
+    let (_, record) = office.issue(None).await;
+    let first = office.keys.revoke(record.id.0, None).await.unwrap();
+    office.clock.advance(HOUR);
+    let reason = Some(FreeText::try_new("second thoughts").unwrap());
+    assert_eq!(office.keys.revoke(record.id.0, reason).await.unwrap(), first);
+    assert_eq!(office.store.applied.lock().unwrap().len(), 2, "one issue and one revocation");
+}
+
+#[tokio::test]
+async fn a_rotated_key_works_beside_its_successor_until_the_overlap_ends() {
+    let office = Office::open();
+    let (old, record) = office.issue(None).await;
+    assert!(office.admits(&old).await);
+    let (new, successor) = office.keys.rotate(record.id.0, HOUR).await.unwrap();
+    assert_eq!(successor.rotated_from, Some(record.id));
+    assert_eq!(
+        (successor.realm, &successor.name, successor.permissions),
+        (record.realm, &record.name, record.permissions)
+    );
+    assert_eq!(successor.expires_at, None, "its predecessor was made to live for ever");
+    assert_ne!(new.reveal(), old.reveal());
+    office.clock.advance(HOUR.checked_sub(MOMENT).unwrap());
+    assert!(office.admits(&old).await && office.admits(&new).await);
+    office.clock.advance(MOMENT);
+    assert!(matches!(office.ring.check(Some(old.reveal())).await, Err(Denied::Expired)));
+    assert!(office.admits(&new).await);
+}
+
+#[tokio::test]
+async fn a_rotation_without_overlap_ends_the_old_key_at_once() {
+    let office = Office::open();
+    let (old, record) = office.issue(None).await;
+    assert!(office.admits(&old).await);
+    let (new, _) = office.keys.rotate(record.id.0, Duration::ZERO).await.unwrap();
+    assert!(matches!(office.ring.check(Some(old.reveal())).await, Err(Denied::Expired)));
+    assert!(office.admits(&new).await);
+}
+
+#[tokio::test]
+async fn a_rotation_never_prolongs_the_old_key_and_gives_the_new_one_its_lifetime() {
+    let office = Office::open();
+    let (_, record) = office.issue(Some(HOUR)).await;
+    office.clock.advance(HOUR / 2);
+    let (_, successor) = office.keys.rotate(record.id.0, ROTATION_OVERLAP).await.unwrap();
+    assert_eq!(office.stored(record.id).expires_at, record.expires_at);
+    assert_eq!(successor.expires_at, Some(office.clock.now().plus(HOUR)));
+}
+
+#[tokio::test]
+async fn what_has_ended_is_not_rotated_and_what_is_unknown_is_not_found() {
+    let office = Office::open();
+    let (_, revoked) = office.issue(None).await;
+    office.keys.revoke(revoked.id.0, None).await.unwrap();
+    let (_, expired) = office.issue(Some(HOUR)).await;
+    office.clock.advance(HOUR);
+    assert!(matches!(office.keys.rotate(revoked.id.0, HOUR).await, Err(KeyError::Revoked)));
+    assert!(matches!(office.keys.rotate(expired.id.0, HOUR).await, Err(KeyError::Expired)));
+    assert!(matches!(office.keys.rotate(Uuid::nil(), HOUR).await, Err(KeyError::NotFound)));
+    assert!(matches!(office.keys.revoke(Uuid::nil(), None).await, Err(KeyError::NotFound)));
+}
+
+#[tokio::test]
+async fn a_key_is_not_handed_out_when_it_was_not_stored() {
+    let mut store = MockKeyStore::new();
+    store.expect_apply().times(1).returning(|_| Err(StoreError::unavailable("gone")));
+    let (store, clock) = (Arc::new(store), Arc::new(TestClock::new()));
+    let ring = Arc::new(KeyRing::new(store.clone(), clock.clone()));
+    let keys = Keys::new(store, ring, clock, Arc::new(TestIds::new()));
+    let name = FreeText::try_new("back end").unwrap();
+    let new = NewKey { realm: realm(), name, permissions: PermissionSet::Admin, lifetime: None };
+    assert!(matches!(keys.issue(new).await, Err(KeyError::Store(StoreError::Unavailable(_)))));
+}

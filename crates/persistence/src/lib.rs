@@ -1,0 +1,6 @@
+//! Keeps what the domain decides. One module per database; only this crate knows SQL.
+//!
+//! An adapter must not decide anything: it loads what a decision needs, asks the domain, and stores the answer, all in one
+//! transaction that it alone opens.
+
+pub mod sqlite;

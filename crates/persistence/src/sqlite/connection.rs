@@ -1,0 +1,94 @@
+//! Connections as this program needs them, and the only places where a transaction is opened.
+
+use std::path::Path;
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager, TransactionManagerStatus};
+use diesel::prelude::*;
+use diesel::result::{ConnectionError, Error};
+use diesel::sqlite::SqliteConnection;
+use domain::store::StoreError;
+use thiserror::Error;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Changes: one connection in the process.
+    Write,
+    /// Reads: never blocks the writer, nor is blocked by it.
+    Read,
+}
+
+/// How long a statement waits for another process that holds the write lock. A running server holds it for milliseconds
+/// at a time but takes it again at once, so a command beside it needs patience.
+const BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 20000;";
+
+/// `synchronous=FULL` makes a commit wait for the disk: an answered write is durable.
+/// The page cache is an upper bound (64 MiB), filled only as needed. The log is moved into the file every 4,000 pages
+/// (16 MiB): less often than the default, because a page that many batches change is then written once.
+const WRITER: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA cache_size = -65536;
+    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA temp_store = MEMORY;
+";
+
+const READER: &str = "
+    PRAGMA query_only = ON;
+    PRAGMA cache_size = -8192;
+    PRAGMA temp_store = MEMORY;
+";
+
+/// Why a file could not be opened as a database.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// SQLite could not open it.
+    #[error("cannot open the database file")]
+    Connect(#[from] ConnectionError),
+    /// It opened, but could not be set up.
+    #[error("cannot set up the database file")]
+    SetUp(#[from] Error),
+}
+
+/// Opens the file at `path`.
+pub(super) fn open(path: &Path, access: Access) -> Result<SqliteConnection, OpenError> {
+    let mut connection = SqliteConnection::establish(&path.to_string_lossy())?;
+    connection.batch_execute(BUSY_TIMEOUT)?;
+    connection.batch_execute(match access {
+        Access::Write => WRITER,
+        Access::Read => READER,
+    })?;
+    Ok(connection)
+}
+
+/// Runs `work` in one write transaction: all of it is stored when this returns `Ok`, nothing of it otherwise. It takes the
+/// write lock at its beginning, so it never has to give up half-way because another process wrote meanwhile.
+pub(super) fn write<T>(
+    connection: &mut SqliteConnection,
+    work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+) -> QueryResult<T> {
+    connection.immediate_transaction(work)
+}
+
+/// Runs `work` on one consistent view of the store.
+#[expect(clippy::disallowed_methods, reason = "this is the one function that opens read transactions")]
+pub(super) fn read<T>(
+    connection: &mut SqliteConnection,
+    work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+) -> QueryResult<T> {
+    connection.transaction(work)
+}
+
+/// Whether `connection` has no transaction left open by something that went wrong.
+pub(super) fn is_sound(connection: &mut SqliteConnection) -> bool {
+    match AnsiTransactionManager::transaction_manager_status_mut(connection) {
+        TransactionManagerStatus::Valid(status) => status.transaction_depth().is_none(),
+        TransactionManagerStatus::InError => false,
+    }
+}
+
+/// What the ports answer for a failed statement.
+pub(super) fn unavailable(error: Error) -> StoreError {
+    StoreError::unavailable(error)
+}

@@ -1,0 +1,165 @@
+//! Pages and balances: reads that decide nothing, each in one read transaction of a reader thread.
+
+use diesel::prelude::*;
+use diesel::result::Error;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sqlite::SqliteConnection;
+use domain::economy::{
+    Asset, AssetKey, AssetKind, Balance, EntryId, Grant, GrantQuery, Holding, LedgerQuery, LedgerRow, Operation, Order,
+    Origin, Page,
+};
+use domain::players::{ExternalId, PlayerId};
+use domain::tenancy::RealmId;
+
+use super::grants::{GrantFilter, grants_of};
+use crate::sqlite::players;
+use crate::sqlite::rows::{StoredUuid, named, time};
+use crate::sqlite::statement::statement;
+
+statement! {
+    /// What a player holds of every asset of a kind, by key.
+    FindHoldings<'a> { realm: i64 => BigInt, player: &'a [u8] => Binary, kind: &'a str => Text }
+    -> (Text, BigInt, BigInt, BigInt)
+    = "SELECT key, balance, created_at, updated_at FROM accounts WHERE realm = ? AND player = ? AND kind = ? ORDER BY key"
+}
+
+statement! {
+    /// A player's accounts.
+    FindAccounts<'a> { realm: i64 => BigInt, player: &'a [u8] => Binary } -> (Binary, Text, Text)
+    = "SELECT id, kind, key FROM accounts WHERE realm = ? AND player = ?"
+}
+
+type EntryColumns = (Binary, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Text, Text, BigInt, BigInt, BigInt);
+
+/// The columns of [`EntryRow`], in its order.
+macro_rules! entry_columns {
+    () => {
+        "id, delta, balance_after, reason, source_ref, origin, operation, sequence, position, created_at"
+    };
+}
+
+#[derive(Queryable)]
+struct EntryRow {
+    id: StoredUuid,
+    delta: i64,
+    balance_after: i64,
+    reason: Option<String>,
+    source_ref: Option<String>,
+    origin: String,
+    operation: String,
+    sequence: i64,
+    position: i64,
+    created_at: i64,
+}
+
+statement! {
+    /// Entries of an account past a position, oldest first.
+    EntriesAfter<'a> { realm: i64 => BigInt, account: &'a [u8] => Binary, position: i64 => BigInt, limit: i64 => BigInt }
+    -> EntryColumns
+    = concat!("SELECT ", entry_columns!(), " FROM entries
+        WHERE realm = ? AND account = ? AND position > ? ORDER BY position ASC LIMIT ?")
+}
+
+statement! {
+    /// Entries of an account before a position, newest first.
+    EntriesBefore<'a> { realm: i64 => BigInt, account: &'a [u8] => Binary, position: i64 => BigInt, limit: i64 => BigInt }
+    -> EntryColumns
+    = concat!("SELECT ", entry_columns!(), " FROM entries
+        WHERE realm = ? AND account = ? AND position < ? ORDER BY position DESC LIMIT ?")
+}
+
+/// What a player holds of every asset of `kind`; `None` when there is no such player.
+pub(super) fn holdings(
+    connection: &mut SqliteConnection,
+    realm: RealmId,
+    player: &ExternalId,
+    kind: AssetKind,
+) -> QueryResult<Option<Vec<Holding>>> {
+    match players::find(connection, realm, player)? {
+        Some(player) => holdings_of(connection, realm, player.id, kind).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What a known player holds of every asset of `kind`, by key.
+pub(in crate::sqlite) fn holdings_of(
+    connection: &mut SqliteConnection,
+    realm: RealmId,
+    player: PlayerId,
+    kind: AssetKind,
+) -> QueryResult<Vec<Holding>> {
+    let statement = FindHoldings { realm: realm.0, player: player.0.as_bytes(), kind: kind.as_str() };
+    let rows = statement.load::<(String, i64, i64, i64)>(connection)?;
+    let holdings = rows.into_iter().map(|(key, balance, created_at, updated_at)| Holding {
+        key: AssetKey::restore(key),
+        balance: Balance::restore(balance),
+        created_at: time(created_at),
+        updated_at: time(updated_at),
+    });
+    Ok(holdings.collect())
+}
+
+/// A page of a player's ledger: the first rows of each account that is asked for, merged by position. Each account is read
+/// from where the page begins, so a page costs the same however long the history before it is.
+pub(super) fn ledger(connection: &mut SqliteConnection, query: &LedgerQuery) -> QueryResult<Option<Page<LedgerRow>>> {
+    let Some(player) = players::find(connection, query.realm, &query.player)? else { return Ok(None) };
+    let statement = FindAccounts { realm: query.realm.0, player: player.id.0.as_bytes() };
+    let accounts = statement.load::<(StoredUuid, String, String)>(connection)?;
+    let mut rows = Vec::new();
+    for (account, kind, key) in accounts {
+        let asset = Asset { kind: named("kind of asset", &kind, AssetKind::parse)?, key: AssetKey::restore(key) };
+        let other_kind = query.kind.is_some_and(|wanted| wanted != asset.kind);
+        let other_key = query.key.as_ref().is_some_and(|wanted| *wanted != asset.key);
+        if !other_kind && !other_key {
+            rows.extend(entries(connection, query, account, &asset)?);
+        }
+    }
+    match query.order {
+        Order::Ascending => rows.sort_by_key(|row| row.position),
+        Order::Descending => rows.sort_by_key(|row| std::cmp::Reverse(row.position)),
+    }
+    Ok(Some(Page::of(rows, query.limit)))
+}
+
+fn entries(
+    connection: &mut SqliteConnection,
+    query: &LedgerQuery,
+    account: StoredUuid,
+    asset: &Asset,
+) -> QueryResult<Vec<LedgerRow>> {
+    let (realm, account, limit) = (query.realm.0, account.0.as_bytes().as_slice(), i64::from(query.limit) + 1);
+    let rows: Vec<EntryRow> = match query.order {
+        Order::Ascending => {
+            EntriesAfter { realm, account, position: query.after.unwrap_or(0), limit }.load(connection)?
+        }
+        Order::Descending => {
+            EntriesBefore { realm, account, position: query.after.unwrap_or(i64::MAX), limit }.load(connection)?
+        }
+    };
+    rows.into_iter().map(|row| ledger_row(row, asset)).collect()
+}
+
+fn ledger_row(row: EntryRow, asset: &Asset) -> Result<LedgerRow, Error> {
+    Ok(LedgerRow {
+        id: EntryId(row.id.0),
+        asset: asset.clone(),
+        delta: row.delta,
+        balance_after: Balance::restore(row.balance_after),
+        reason: row.reason,
+        source_ref: row.source_ref,
+        origin: named("origin", &row.origin, Origin::parse)?,
+        operation: named("operation", &row.operation, Operation::parse)?,
+        sequence: row.sequence,
+        position: row.position,
+        at: time(row.created_at),
+    })
+}
+
+/// A page of a player's grants.
+pub(super) fn grants(connection: &mut SqliteConnection, query: &GrantQuery) -> QueryResult<Option<Page<Grant>>> {
+    let Some(player) = players::find(connection, query.realm, &query.player)? else { return Ok(None) };
+    let limit = i64::from(query.limit) + 1;
+    let filter = GrantFilter { status: query.status, after: query.after, limit, now: query.now };
+    let rows = grants_of(connection, query.realm, player.id, &filter)?;
+    Ok(Some(Page::of(rows, query.limit)))
+}

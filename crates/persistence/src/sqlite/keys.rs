@@ -1,0 +1,166 @@
+//! API keys in SQLite.
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use diesel::result::Error;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sqlite::SqliteConnection;
+use domain::clock::Timestamp;
+use domain::keys::{KeyChange, KeyHash, KeyId, KeyRecord, KeyStore, PermissionSet, PublicId, Revocation};
+use domain::store::StoreError;
+use domain::tenancy::{Environment, GameId, Realm, RealmId, StudioId};
+use domain::text::FreeText;
+
+use super::rows::{StoredDigest, StoredUuid, named, time, time_if_any};
+use super::statement::statement;
+use super::{SqliteStore, connection};
+
+type KeyColumns = (
+    (BigInt, Binary, Binary, Text),
+    (Binary, Text, Binary, Text, Text),
+    (BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Text>, Nullable<Binary>),
+);
+
+type KeyRow = (
+    (i64, StoredUuid, StoredUuid, String),
+    (StoredUuid, String, StoredDigest, String, String),
+    (i64, Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<StoredUuid>),
+);
+
+/// A key with its realm, in the order of [`KeyRow`].
+macro_rules! select_keys {
+    () => {
+        "SELECT k.realm, g.studio, g.id, r.environment, k.id, k.public_id, k.hash, k.name, k.permission_set, k.created_at,
+            k.expires_at, k.last_used_at, k.revoked_at, k.revoked_reason, k.rotated_from
+        FROM api_keys k JOIN realms r ON r.id = k.realm JOIN games g ON g.id = r.game "
+    };
+}
+
+statement! {
+    /// Keys by their public id: one, short of a miracle.
+    FindKeys<'a> { public_id: &'a str => Text } -> KeyColumns = concat!(select_keys!(), "WHERE k.public_id = ?")
+}
+
+statement! {
+    /// All keys, oldest first.
+    AllKeys {} -> KeyColumns = concat!(select_keys!(), "ORDER BY k.created_at, k.id")
+}
+
+statement! {
+    /// Stores a new key.
+    InsertKey<'a> {
+        realm: i64 => BigInt, id: &'a [u8] => Binary, public_id: &'a str => Text, hash: &'a [u8] => Binary,
+        name: &'a str => Text, permission_set: &'a str => Text, created_at: i64 => BigInt,
+        expires_at: Option<i64> => Nullable<BigInt>, rotated_from: Option<&'a [u8]> => Nullable<Binary>,
+    }
+    -> () = "INSERT INTO api_keys (realm, id, public_id, hash, name, permission_set, created_at, expires_at, rotated_from)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+}
+
+statement! {
+    /// Moves the end of a key's life.
+    ExpireKey<'a> { expires_at: i64 => BigInt, realm: i64 => BigInt, id: &'a [u8] => Binary }
+    -> () = "UPDATE api_keys SET expires_at = ? WHERE realm = ? AND id = ?"
+}
+
+statement! {
+    /// Ends a key. The first revocation stands.
+    RevokeKey<'a> { at: i64 => BigInt, reason: Option<&'a str> => Nullable<Text>, realm: i64 => BigInt, id: &'a [u8] => Binary }
+    -> () = "UPDATE api_keys SET revoked_at = ?, revoked_reason = ? WHERE realm = ? AND id = ? AND revoked_at IS NULL"
+}
+
+statement! {
+    /// Moves the time at which a key was last used, forward only.
+    MarkKeyUsed<'a> { at: i64 => BigInt, realm: i64 => BigInt, id: &'a [u8] => Binary, later_than: i64 => BigInt }
+    -> () = "UPDATE api_keys SET last_used_at = ?
+        WHERE realm = ? AND id = ? AND (last_used_at IS NULL OR last_used_at < ?)"
+}
+
+#[async_trait]
+impl KeyStore for SqliteStore {
+    async fn find(&self, public_id: &PublicId) -> Result<Option<KeyRecord>, StoreError> {
+        let public_id = public_id.clone();
+        let read = move |connection: &mut SqliteConnection| {
+            let found = FindKeys { public_id: public_id.as_str() }.load::<KeyRow>(connection)?;
+            found.into_iter().next().map(key_of).transpose()
+        };
+        self.readers.run(read).await
+    }
+
+    async fn all(&self) -> Result<Vec<KeyRecord>, StoreError> {
+        let read = |connection: &mut SqliteConnection| {
+            let rows = (AllKeys {}).load::<KeyRow>(connection)?;
+            rows.into_iter().map(key_of).collect()
+        };
+        self.readers.run(read).await
+    }
+
+    async fn apply(&self, change: &KeyChange) -> Result<(), StoreError> {
+        let change = change.clone();
+        let write = move |connection: &mut SqliteConnection| apply(connection, &change);
+        self.writer.run(|connection| connection::write(connection, write)).await
+    }
+
+    async fn mark_used(&self, uses: &[(RealmId, KeyId, Timestamp)]) -> Result<(), StoreError> {
+        let uses = uses.to_vec();
+        let write = move |connection: &mut SqliteConnection| {
+            uses.iter().try_for_each(|(realm, key, at)| {
+                let (at, later_than) = (at.unix_micros(), at.unix_micros());
+                let used = MarkKeyUsed { at, realm: realm.0, id: key.0.as_bytes(), later_than };
+                used.execute(connection).map(drop)
+            })
+        };
+        self.writer.run(|connection| connection::write(connection, write)).await
+    }
+}
+
+fn apply(connection: &mut SqliteConnection, change: &KeyChange) -> QueryResult<()> {
+    match change {
+        KeyChange::Issue(key) => insert(connection, key),
+        KeyChange::Rotate { new, old, old_expires_at } => {
+            insert(connection, new)?;
+            let (expires_at, realm) = (old_expires_at.unix_micros(), new.realm.id.0);
+            ExpireKey { expires_at, realm, id: old.0.as_bytes() }.execute(connection).map(drop)
+        }
+        KeyChange::Revoke { realm, id, revocation } => {
+            let (at, reason) = (revocation.at.unix_micros(), revocation.reason.as_ref().map(FreeText::as_str));
+            RevokeKey { at, reason, realm: realm.0, id: id.0.as_bytes() }.execute(connection).map(drop)
+        }
+    }
+}
+
+fn insert(connection: &mut SqliteConnection, key: &KeyRecord) -> QueryResult<()> {
+    let statement = InsertKey {
+        realm: key.realm.id.0,
+        id: key.id.0.as_bytes(),
+        public_id: key.public_id.as_str(),
+        hash: &key.hash.0,
+        name: key.name.as_str(),
+        permission_set: key.permissions.as_str(),
+        created_at: key.created_at.unix_micros(),
+        expires_at: key.expires_at.map(Timestamp::unix_micros),
+        rotated_from: key.rotated_from.as_ref().map(|old| old.0.as_bytes().as_slice()),
+    };
+    statement.execute(connection).map(drop)
+}
+
+fn key_of(row: KeyRow) -> Result<KeyRecord, Error> {
+    let (realm, identity, life) = row;
+    let (realm, studio, game, environment) = realm;
+    let (id, public_id, hash, name, permissions) = identity;
+    let (created_at, expires_at, last_used_at, revoked_at, revoked_reason, rotated_from) = life;
+    let environment = named("environment", &environment, Environment::parse)?;
+    Ok(KeyRecord {
+        id: KeyId(id.0),
+        realm: Realm { id: RealmId(realm), studio: StudioId(studio.0), game: GameId(game.0), environment },
+        public_id: PublicId::restore(public_id),
+        hash: KeyHash(hash.0),
+        name: FreeText::restore(name),
+        permissions: named("permission set", &permissions, PermissionSet::parse)?,
+        created_at: time(created_at),
+        expires_at: time_if_any(expires_at),
+        last_used_at: time_if_any(last_used_at),
+        revocation: revoked_at.map(|at| Revocation { at: time(at), reason: revoked_reason.map(FreeText::restore) }),
+        rotated_from: rotated_from.map(|old| KeyId(old.0)),
+    })
+}

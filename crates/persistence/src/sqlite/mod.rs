@@ -1,0 +1,77 @@
+//! The embedded store: one SQLite file, one writer thread, a few reader threads.
+//!
+//! Durability is SQLite's own: WAL with `synchronous=FULL`, so a transaction that was answered survives a crash of the
+//! process or the machine, and reopening after one needs nothing. Other processes (the command line) may write beside a
+//! running server; only a second server is kept out, by [`ServeLock`].
+
+mod connection;
+mod economy;
+mod keys;
+mod migrations;
+mod players;
+mod rows;
+mod serve_lock;
+mod statement;
+mod tenancy;
+mod threads;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use diesel::connection::SimpleConnection;
+use domain::store::{StoreError, StoreHealth};
+
+pub use migrations::{MigrationError, MigrationState, Migrations};
+pub use serve_lock::{ServeLock, ServeLockError};
+
+use connection::Access;
+use threads::ConnectionThreads;
+
+/// How many threads read beside the writer. Reads of one player are short; more threads than this only contend.
+const READERS: usize = 4;
+
+/// A SQLite file, open for reading and writing. Implements every port of the domain. Cheap to clone.
+#[derive(Clone)]
+pub struct SqliteStore {
+    path: Arc<Path>,
+    writer: ConnectionThreads,
+    readers: ConnectionThreads,
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`, which must exist with its schema in place (see [`Migrations`]).
+    ///
+    /// # Errors
+    /// When the file cannot be opened as a database.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let writer = ConnectionThreads::start("purser-writer", 1, path, Access::Write)?;
+        let readers = ConnectionThreads::start("purser-reader", READERS, path, Access::Read)?;
+        Ok(Self { path: path.into(), writer, readers })
+    }
+
+    /// The file.
+    pub fn path(&self) -> PathBuf {
+        self.path.to_path_buf()
+    }
+
+    /// Moves what the write-ahead log holds into the database file, so that it stands alone; for an orderly stop.
+    ///
+    /// # Errors
+    /// When the store fails. Nothing is lost then: the log is read when the file is opened next.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        self.writer.run(|connection| connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")).await
+    }
+}
+
+#[async_trait]
+impl StoreHealth for SqliteStore {
+    async fn check(&self) -> Result<(), StoreError> {
+        let pending = self.readers.run(|connection| Ok(migrations::pending_names(connection))).await?;
+        match pending {
+            Ok(names) if names.is_empty() => Ok(()),
+            Ok(names) => Err(StoreError::unavailable(MigrationError::Pending(names.join(", ")))),
+            Err(error) => Err(StoreError::unavailable(error)),
+        }
+    }
+}

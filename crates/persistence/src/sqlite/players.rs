@@ -1,0 +1,107 @@
+//! Players in SQLite.
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sqlite::SqliteConnection;
+use domain::clock::Timestamp;
+use domain::economy::AssetKind;
+use domain::players::{ExternalId, Player, PlayerId, PlayerReads, Profile};
+use domain::store::StoreError;
+use domain::tenancy::RealmId;
+
+use super::rows::{StoredUuid, time};
+use super::statement::statement;
+use super::{SqliteStore, connection, economy};
+
+statement! {
+    /// A player by the studio's id.
+    FindPlayer<'a> { realm: i64 => BigInt, external_id: &'a str => Text } -> (Binary, BigInt, BigInt)
+    = "SELECT id, created_at, last_seen_at FROM players WHERE realm = ? AND external_id = ?"
+}
+
+statement! {
+    /// Stores a new player.
+    InsertPlayer<'a> {
+        realm: i64 => BigInt, id: &'a [u8] => Binary, external_id: &'a str => Text, created_at: i64 => BigInt,
+        last_seen_at: i64 => BigInt,
+    }
+    -> () = "INSERT INTO players (realm, id, external_id, created_at, last_seen_at) VALUES (?, ?, ?, ?, ?)"
+}
+
+statement! {
+    /// Moves the time at which a player was last seen.
+    MarkSeen<'a> { at: i64 => BigInt, realm: i64 => BigInt, id: &'a [u8] => Binary }
+    -> () = "UPDATE players SET last_seen_at = ? WHERE realm = ? AND id = ?"
+}
+
+/// A player by the studio's id.
+pub(super) fn find(
+    connection: &mut SqliteConnection,
+    realm: RealmId,
+    external_id: &ExternalId,
+) -> QueryResult<Option<Player>> {
+    let statement = FindPlayer { realm: realm.0, external_id: external_id.as_str() };
+    let found = statement.get_result::<(StoredUuid, i64, i64)>(connection).optional()?;
+    Ok(found.map(|(id, created_at, last_seen_at)| Player {
+        id: PlayerId(id.0),
+        external_id: external_id.clone(),
+        created_at: time(created_at),
+        last_seen_at: time(last_seen_at),
+    }))
+}
+
+/// Stores a new player.
+pub(super) fn insert(connection: &mut SqliteConnection, realm: RealmId, player: &Player) -> QueryResult<()> {
+    let statement = InsertPlayer {
+        realm: realm.0,
+        id: player.id.0.as_bytes(),
+        external_id: player.external_id.as_str(),
+        created_at: player.created_at.unix_micros(),
+        last_seen_at: player.last_seen_at.unix_micros(),
+    };
+    statement.execute(connection).map(drop)
+}
+
+/// Moves the time at which a player was last seen.
+pub(super) fn mark_seen(
+    connection: &mut SqliteConnection,
+    realm: RealmId,
+    player: PlayerId,
+    at: Timestamp,
+) -> QueryResult<()> {
+    MarkSeen { at: at.unix_micros(), realm: realm.0, id: player.0.as_bytes() }.execute(connection).map(drop)
+}
+
+#[async_trait]
+impl PlayerReads for SqliteStore {
+    async fn profile(
+        &self,
+        realm: RealmId,
+        player: &ExternalId,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Option<Profile>, StoreError> {
+        let player = player.clone();
+        let read = move |connection: &mut SqliteConnection| profile(connection, realm, &player, limit, now);
+        self.readers.run(move |connection| connection::read(connection, read)).await
+    }
+}
+
+fn profile(
+    connection: &mut SqliteConnection,
+    realm: RealmId,
+    player: &ExternalId,
+    limit: u32,
+    now: Timestamp,
+) -> QueryResult<Option<Profile>> {
+    let Some(player) = find(connection, realm, player)? else { return Ok(None) };
+    let counts = economy::grant_counts(connection, realm, player.id, now)?;
+    let newest = economy::GrantFilter { status: None, after: None, limit: i64::from(limit), now };
+    let recent_grants = economy::grants_of(connection, realm, player.id, &newest)?;
+    let mut inventory = economy::holdings_of(connection, realm, player.id, AssetKind::Item)?;
+    inventory.retain(|holding| 0 < holding.balance.get());
+    let wallet = economy::holdings_of(connection, realm, player.id, AssetKind::Currency)?;
+    let (grants, pending_grants) = (counts.all, counts.pending);
+    Ok(Some(Profile { player, grants, pending_grants, recent_grants, inventory, wallet }))
+}

@@ -1,0 +1,109 @@
+//! Threads that own a connection each, and run the jobs they are sent one after the other.
+//!
+//! Synchronous work on a file has no place on the threads that serve requests, and a transaction must not be tied to a
+//! request that a client can drop: a job, once sent, runs to its end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use domain::store::StoreError;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use super::connection::{self, Access, OpenError};
+
+/// How many jobs may wait before further ones are refused.
+const JOBS_MAX: usize = 1_024;
+
+type Job = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
+
+/// Why a job has no answer.
+#[derive(Debug, Error)]
+enum JobError {
+    /// The thread has no connection, and a new one could not be opened.
+    #[error("the database file cannot be opened")]
+    NoConnection,
+}
+
+/// Some threads with a connection each, sharing one queue of jobs. They end when the last clone is dropped.
+#[derive(Clone)]
+pub(super) struct ConnectionThreads {
+    jobs: Sender<Job>,
+}
+
+impl ConnectionThreads {
+    /// Starts `count` threads on the file at `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(super) fn start(name: &str, count: usize, path: &Path, access: Access) -> Result<Self, StoreError> {
+        let (jobs, waiting) = bounded::<Job>(JOBS_MAX);
+        for _ in 0..count {
+            let connection = connection::open(path, access).map_err(StoreError::unavailable)?;
+            let worker = Worker { path: path.to_path_buf(), access, connection: Some(connection) };
+            let waiting = waiting.clone();
+            let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || worker.run(&waiting));
+            spawned.map_err(StoreError::unavailable)?;
+        }
+        Ok(Self { jobs })
+    }
+
+    /// Runs `job` on one of the threads and waits for its answer. A panic in it is passed on to the caller.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when too many jobs are waiting; the job's own error otherwise.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let result = catch_unwind(AssertUnwindSafe(|| job(connection)));
+            drop(reply.send(result));
+        });
+        self.jobs.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) => StoreError::Overloaded,
+            TrySendError::Disconnected(_) => StoreError::unavailable(JobError::NoConnection),
+        })?;
+        match answer.await {
+            Ok(Ok(result)) => result.map_err(connection::unavailable),
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => Err(StoreError::unavailable(JobError::NoConnection)),
+        }
+    }
+}
+
+struct Worker {
+    path: PathBuf,
+    access: Access,
+    connection: Option<SqliteConnection>,
+}
+
+impl Worker {
+    fn run(mut self, waiting: &Receiver<Job>) {
+        while let Ok(job) = waiting.recv() {
+            match self.connection() {
+                Ok(connection) => job(connection),
+                // Dropping the job drops its reply, which its caller takes for an unavailable store.
+                Err(error) => {
+                    tracing::error!(error = %error, path = %self.path.display(), "cannot reopen the database")
+                }
+            }
+        }
+    }
+
+    /// The connection, opened anew if the last job left it unsound (a panic or a failed rollback).
+    fn connection(&mut self) -> Result<&mut SqliteConnection, OpenError> {
+        if self.connection.as_mut().is_some_and(|connection| !connection::is_sound(connection)) {
+            self.connection = None;
+        }
+        match &mut self.connection {
+            Some(connection) => Ok(connection),
+            none => Ok(none.insert(connection::open(&self.path, self.access)?)),
+        }
+    }
+}

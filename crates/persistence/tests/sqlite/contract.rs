@@ -1,0 +1,3 @@
+//! The one contract suite, stamped on SQLite.
+
+testkit::store_contract!(crate::fixture::SqliteFixture::create);

@@ -1,0 +1,307 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use domain::keys::PermissionSet;
+use domain::tenancy::{Environment, Slug};
+use uuid::Uuid;
+
+use crate::BAD_USAGE;
+
+/// Keeps players' money and items for game studios: an exact, replay-safe ledger in one program.
+///
+/// Without a command it serves, on a SQLite file under ./purser-data. Every option can also be set by the environment
+/// variable named beside it, or in a TOML file (--config) under its own name with `_` for `-`; an option wins over the
+/// environment, and the environment over the file.
+#[derive(Debug, Parser)]
+#[command(name = "purser", version, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct CommonArgs {
+    /// The folder that holds the embedded store [default: ./purser-data]
+    #[arg(long, env = "PURSER_DATA_DIR", value_name = "DIR", global = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// The store: sqlite:PATH of a file [default: sqlite:DATA_DIR/purser.sqlite3]
+    #[arg(long, env = "PURSER_DATABASE_URL", value_name = "URL", global = true)]
+    pub(crate) database_url: Option<String>,
+
+    /// A TOML file with settings
+    #[arg(long, env = "PURSER_CONFIG", value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// What to log: error, warn, info, debug, trace, or targets such as info,transport=debug [default: info]
+    #[arg(long, env = "PURSER_LOG", value_name = "FILTER", global = true)]
+    pub(crate) log: Option<String>,
+
+    /// How to log: auto means human on a terminal and json otherwise [default: auto]
+    #[arg(long, env = "PURSER_LOG_FORMAT", value_name = "FORMAT", global = true)]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// Human on a terminal, JSON otherwise.
+    Auto,
+    /// One line for a person.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the HTTP API (the default)
+    Serve(ServeArgs),
+    /// Show, apply or revert the schema's migrations
+    Migrate {
+        /// [default: status]
+        #[command(subcommand)]
+        action: Option<MigrateAction>,
+    },
+    /// Create or list studios
+    Studio {
+        #[command(subcommand)]
+        action: StudioAction,
+    },
+    /// Create or list games
+    Game {
+        #[command(subcommand)]
+        action: GameAction,
+    },
+    /// Issue, list, rotate or revoke API keys
+    Keys {
+        #[command(subcommand)]
+        action: KeysAction,
+    },
+    /// Print the OpenAPI document that the server serves at /openapi.server.json
+    Openapi,
+    /// Recompute every balance from the ledger and name what differs
+    Verify,
+}
+
+/// Options of `purser serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, env = "PURSER_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+
+    /// Do not make the demo studio, game and sandbox key on an empty store
+    #[arg(long, env = "PURSER_NO_DEMO", value_parser = BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub(crate) no_demo: bool,
+
+    /// Threads that serve requests [default: one for each processor]
+    #[arg(long, env = "PURSER_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+
+    /// Writes that may wait for the store before further ones are answered 503 [default: 8192]
+    #[arg(long, env = "PURSER_QUEUE_DEPTH", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) queue_depth: Option<u32>,
+}
+
+/// Verbs of `purser migrate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(crate) enum MigrateAction {
+    /// List the migrations and whether each is applied
+    Status,
+    /// Apply what is pending
+    Up,
+    /// Revert the newest one, with the data that it holds
+    Down,
+}
+
+/// Verbs of `purser studio`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StudioAction {
+    /// Create a studio
+    Create {
+        /// Its short name: lower-case letters, digits and '-'
+        #[arg(value_parser = slug)]
+        name: Slug,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the studios
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// Verbs of `purser game`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GameAction {
+    /// Create a game, with its sandbox and its live realm
+    Create {
+        /// The studio that owns it
+        #[arg(long, value_parser = slug)]
+        studio: Slug,
+        /// Its short name: lower-case letters, digits and '-'
+        #[arg(value_parser = slug)]
+        name: Slug,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the games
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// Verbs of `purser keys`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysAction {
+    /// Issue a key and print it, this once
+    Issue {
+        /// The studio
+        #[arg(long, value_parser = slug)]
+        studio: Slug,
+        /// The game
+        #[arg(long, value_parser = slug)]
+        game: Slug,
+        /// sandbox or live
+        #[arg(long, value_parser = environment)]
+        env: Environment,
+        /// server_integration, client_sdk or admin
+        #[arg(long, value_parser = permissions)]
+        permissions: PermissionSet,
+        /// What to call it
+        #[arg(long, default_value = "")]
+        name: String,
+        /// For how long it works, such as 90d or 12h [default: for ever]
+        #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
+        expires_in: Option<Duration>,
+        /// Create the studio and the game when they do not exist
+        #[arg(long)]
+        create: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the keys (never their secrets)
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Replace a key by a new one with the same settings; the old one goes on working for a while
+    Rotate {
+        /// The key's id
+        id: Uuid,
+        /// For how long the old key goes on working
+        #[arg(long, value_parser = humantime::parse_duration, default_value = "24h", value_name = "DURATION")]
+        overlap: Duration,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// End a key: every server refuses it within 5 seconds
+    Revoke {
+        /// The key's id
+        id: Uuid,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Output {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn slug(text: &str) -> Result<Slug, String> {
+    Slug::try_new(text).map_err(|error| error.to_string())
+}
+
+fn environment(text: &str) -> Result<Environment, String> {
+    Environment::parse(text).ok_or_else(|| "must be sandbox or live".to_owned())
+}
+
+fn permissions(text: &str) -> Result<PermissionSet, String> {
+    PermissionSet::parse(text).ok_or_else(|| "must be server_integration, client_sdk or admin".to_owned())
+}
+
+/// Reads the command line, with `serve` as the command when none is given. `Err` is how to exit: help and version were
+/// printed, or one line about what is wrong.
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    read(std::env::args_os().collect()).map_err(|error| explain(&error))
+}
+
+fn read(mut arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let first = Cli::try_parse_from(&arguments);
+    let no_command = |error: &clap::Error| {
+        matches!(error.kind(), ErrorKind::MissingSubcommand | ErrorKind::UnknownArgument)
+            && !arguments.iter().any(|argument| Cli::command().find_subcommand(argument).is_some())
+    };
+    match first {
+        Err(error) if no_command(&error) => {
+            arguments.insert(arguments.len().min(1), "serve".into());
+            Cli::try_parse_from(&arguments)
+        }
+        read => read,
+    }
+}
+
+fn explain(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        drop(error.print());
+        return ExitCode::from(BAD_USAGE);
+    }
+    let text = error.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let line: Vec<&str> = first.split_whitespace().collect();
+    eprintln!("purser: {} (see purser --help)", line.join(" "));
+    ExitCode::from(BAD_USAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_serves() {
+        for arguments in [vec!["purser"], vec!["purser", "--data-dir", "x"], vec!["purser", "--listen", "127.0.0.1:1"]]
+        {
+            let cli = read(arguments.iter().map(OsString::from).collect()).expect("parses");
+            assert!(matches!(cli.command, Command::Serve(_)), "{arguments:?}");
+        }
+        assert!(read(["purser", "verify", "--listen", "127.0.0.1:1"].map(OsString::from).to_vec()).is_err());
+    }
+
+    #[test]
+    fn options_of_all_commands_may_stand_before_or_after_the_command() {
+        for arguments in [["purser", "--data-dir", "x", "verify"], ["purser", "verify", "--data-dir", "x"]] {
+            let cli = Cli::try_parse_from(arguments).expect("parses");
+            assert_eq!(cli.common.data_dir, Some(PathBuf::from("x")));
+        }
+    }
+}

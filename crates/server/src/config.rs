@@ -1,0 +1,165 @@
+//! Settings: from options, the environment and a TOML file, in this order of precedence, checked before anything starts.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::cli::{Cli, Command, LogFormat};
+
+/// Everything that can be set, complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// The file of the embedded store.
+    pub(crate) database: PathBuf,
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// Whether an empty store gets a demo studio, game and key.
+    pub(crate) demo: bool,
+    /// Threads that serve requests.
+    pub(crate) workers: usize,
+    /// Writes that may wait for the store.
+    pub(crate) queue_depth: usize,
+    /// What to log.
+    pub(crate) log: String,
+    /// How to log.
+    pub(crate) log_format: LogFormat,
+}
+
+/// The settings file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsFile {
+    data_dir: Option<PathBuf>,
+    database_url: Option<String>,
+    listen: Option<SocketAddr>,
+    no_demo: Option<bool>,
+    workers: Option<u16>,
+    queue_depth: Option<u32>,
+    log: Option<String>,
+    log_format: Option<LogFormat>,
+}
+
+const DEFAULT_PORT: u16 = 8080;
+const DEFAULT_DATA_DIR: &str = "./purser-data";
+const DATABASE_FILE: &str = "purser.sqlite3";
+/// The web server's own start-up lines say nothing that ours do not.
+const DEFAULT_LOG: &str = "info,actix_server=warn";
+
+impl Settings {
+    /// Puts together what the command line (which has read the environment), the file and the defaults say.
+    pub(crate) fn resolve(cli: &Cli) -> anyhow::Result<Self> {
+        let file = cli.common.config.as_deref().map(SettingsFile::read).transpose()?.unwrap_or_default();
+        let common = &cli.common;
+        let serve = match &cli.command {
+            Command::Serve(serve) => Some(serve),
+            Command::Migrate { .. }
+            | Command::Studio { .. }
+            | Command::Game { .. }
+            | Command::Keys { .. }
+            | Command::Openapi
+            | Command::Verify => None,
+        };
+        let data_dir = common.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+        let url = common.database_url.clone().or(file.database_url);
+        let workers = serve.and_then(|serve| serve.workers).or(file.workers);
+        let queue_depth = serve.and_then(|serve| serve.queue_depth).or(file.queue_depth);
+        let listen = serve.and_then(|serve| serve.listen).or(file.listen);
+        Ok(Self {
+            database: database_path(url.as_deref(), &data_dir)?,
+            listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT))),
+            demo: !(serve.is_some_and(|serve| serve.no_demo) || file.no_demo.unwrap_or(false)),
+            workers: match workers {
+                Some(0) => bail!("workers must be at least 1"),
+                Some(workers) => usize::from(workers),
+                None => std::thread::available_parallelism().map_or(2, usize::from),
+            },
+            queue_depth: match queue_depth {
+                Some(0) => bail!("queue_depth must be at least 1"),
+                Some(depth) => usize::try_from(depth).context("queue_depth is too large")?,
+                None => domain::economy::QUEUE_DEPTH,
+            },
+            log: common.log.clone().or(file.log).unwrap_or_else(|| DEFAULT_LOG.to_owned()),
+            log_format: common.log_format.or(file.log_format).unwrap_or(LogFormat::Auto),
+        })
+    }
+}
+
+impl SettingsFile {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        toml::from_str(&text).map_err(|error| {
+            let line =
+                error.span().map_or(1, |span| text.get(..span.start).map_or(1, |before| before.lines().count().max(1)));
+            anyhow::anyhow!("{} line {line}: {}", path.display(), error.message())
+        })
+    }
+}
+
+/// Where the embedded store's file is.
+fn database_path(url: Option<&str>, data_dir: &Path) -> anyhow::Result<PathBuf> {
+    let Some(url) = url else { return Ok(data_dir.join(DATABASE_FILE)) };
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        bail!("this version keeps its data in SQLite only; leave PURSER_DATABASE_URL unset, or use sqlite:PATH");
+    }
+    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
+    match path {
+        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+        // The URL is not repeated: a URL may hold a password.
+        Some(_) | None => bail!("the database URL must be sqlite:PATH"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn resolve(arguments: &[&str]) -> anyhow::Result<Settings> {
+        Settings::resolve(&Cli::try_parse_from(arguments)?)
+    }
+
+    #[test]
+    fn nothing_need_be_configured() {
+        let settings = resolve(&["purser", "serve"]).expect("defaults are valid");
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.database, Path::new("./purser-data/purser.sqlite3"));
+        assert!(settings.demo);
+    }
+
+    #[test]
+    fn an_option_wins_over_the_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("purser.toml");
+        std::fs::write(&file, "listen = \"127.0.0.1:1\"\nqueue_depth = 7\nno_demo = true\n").expect("written");
+        let file = file.to_str().expect("a plain path");
+        let settings = resolve(&["purser", "serve", "--config", file, "--listen", "127.0.0.1:2"]).expect("valid");
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:2");
+        assert_eq!(settings.queue_depth, 7);
+        assert!(!settings.demo);
+    }
+
+    #[test]
+    fn a_bad_file_is_named_with_its_line() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("purser.toml");
+        std::fs::write(&file, "log = \"info\"\nlissten = \"127.0.0.1:1\"\n").expect("written");
+        let error =
+            resolve(&["purser", "serve", "--config", file.to_str().expect("a plain path")]).expect_err("refused");
+        let text = format!("{error:#}");
+        assert!(text.contains("purser.toml line 2") && text.contains("lissten"), "{text}");
+    }
+
+    #[test]
+    fn a_database_url_names_a_sqlite_file() {
+        let folder = Path::new("data");
+        for url in ["sqlite:/a/b.db", "sqlite:///a/b.db"] {
+            assert_eq!(database_path(Some(url), folder).expect("valid"), Path::new("/a/b.db"));
+        }
+        for url in ["postgres://user:secret@host/db", "mysql://x", "sqlite:", ""] {
+            let error = database_path(Some(url), folder).expect_err("refused").to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

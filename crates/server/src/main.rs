@@ -1,0 +1,67 @@
+//! The program `purser`: reads the configuration and the command line, and wires the crates together.
+//!
+//! Nothing here decides anything about money. Standard output carries what was asked for; everything else, and every error
+//! in one line, goes to standard error.
+
+mod cli;
+mod commands;
+mod config;
+mod first_run;
+mod logging;
+mod observe;
+mod serve;
+mod store;
+mod system;
+
+use std::process::ExitCode;
+
+use cli::{Cli, Command};
+
+/// Frees faster than the system's allocator and gives memory back when idle.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Exit code for a command that was refused or failed.
+const FAILED: u8 = 1;
+/// Exit code for a command line or configuration that makes no sense.
+const BAD_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = match cli::parse() {
+        Ok(cli) => cli,
+        Err(exit) => return exit,
+    };
+    let settings = match config::Settings::resolve(&cli) {
+        Ok(settings) => settings,
+        Err(error) => return fail(BAD_USAGE, &error),
+    };
+    if let Err(error) = logging::start(&settings) {
+        return fail(BAD_USAGE, &error);
+    }
+    match run(cli, settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(FAILED, &error),
+    }
+}
+
+fn run(cli: Cli, settings: config::Settings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async move {
+        match cli.command {
+            Command::Serve(_) => serve::serve(&settings).await,
+            Command::Migrate { action } => commands::migrate::run(&settings, action),
+            Command::Studio { action } => commands::studio::run(&settings, action).await,
+            Command::Game { action } => commands::game::run(&settings, action).await,
+            Command::Keys { action } => commands::keys::run(&settings, action).await,
+            Command::Openapi => commands::openapi::run(),
+            Command::Verify => commands::verify::run(&settings).await,
+        }
+    })
+}
+
+/// Says what went wrong and why, in one line.
+fn fail(code: u8, error: &anyhow::Error) -> ExitCode {
+    let line = format!("{error:#}").replace('\n', " ");
+    eprintln!("purser: {line}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,57 @@
+//! Metrics, and what the lanes report.
+
+use anyhow::Context;
+use domain::economy::LaneObserver;
+use domain::store::StoreError;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Sizes of batches: powers of two up to the largest batch.
+const BATCH_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+/// Seconds from a request's first byte parsed to its answer.
+const SECONDS_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// Starts collecting metrics; the handle renders them.
+pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full("purser_batch_commands".to_owned()), &BATCH_BUCKETS)
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Full("purser_http_request_seconds".to_owned()), &SECONDS_BUCKETS)
+        })
+        .context("cannot set up metrics")?;
+    let recorder = builder.build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).map_err(|_| anyhow::anyhow!("metrics were started twice"))?;
+    metrics::describe_histogram!("purser_batch_commands", "Commands settled in one transaction");
+    metrics::describe_counter!("purser_batches_failed_total", "Batches whose outcome is unknown, by cause");
+    metrics::describe_histogram!("purser_http_request_seconds", "Time to answer a request, by route");
+    metrics::describe_counter!("purser_http_requests_total", "Requests answered, by method, route and status");
+    Ok(handle)
+}
+
+/// Counts batches, and logs the ones that fail.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Observer;
+
+impl LaneObserver for Observer {
+    #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a batch size is far below 2^52")]
+    fn settled(&self, commands: usize) {
+        metrics::histogram!("purser_batch_commands").record(commands as f64);
+    }
+
+    fn failed(&self, commands: usize, cause: &StoreError) {
+        metrics::counter!("purser_batches_failed_total", "cause" => "store").increment(1);
+        tracing::error!(commands, cause = %causes(cause), "a batch could not be stored; its outcome is unknown");
+    }
+
+    fn panicked(&self, commands: usize, message: &str) {
+        metrics::counter!("purser_batches_failed_total", "cause" => "panic").increment(1);
+        tracing::error!(commands, message, "a batch met a bug; its outcome is unknown");
+    }
+}
+
+/// An error with everything that caused it, in one line.
+pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

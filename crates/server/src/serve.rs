@@ -1,0 +1,116 @@
+//! Serving: opens the store, makes the demo on a first run, starts the lane, listens, and stops in order.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use domain::economy::{Economy, Queue};
+use domain::keys::{KeyRing, KeyStore};
+use persistence::sqlite::{ServeLock, SqliteStore};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use transport::App;
+
+use crate::config::Settings;
+use crate::first_run;
+use crate::observe::{Observer, causes, start_metrics};
+use crate::store::{self, IfAbsent};
+use crate::system::{SystemClock, SystemIds};
+
+/// How often the uses of keys are written down. A key's use is noted at most once a minute anyway.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(15);
+
+/// How long the lane may take to store what it took in, once nothing new comes.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Serves until a signal, then finishes what is in flight.
+pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
+    store::create_folder(&settings.database)?;
+    let _lock = ServeLock::acquire(&settings.database)?;
+    let listener =
+        TcpListener::bind(settings.listen).with_context(|| format!("cannot listen on {}", settings.listen))?;
+    let address = listener.local_addr()?;
+    let store = store::open(settings, IfAbsent::Create)?;
+    let (keys, ring) = store::keys(&store);
+    let demo_key = match settings.demo {
+        true => first_run::make_demo(&store::tenancy(&store), &keys).await?,
+        false => None,
+    };
+
+    let render = start_metrics()?;
+    // One lane: SQLite has one writer.
+    let (queue, lanes) = Queue::open(1, settings.queue_depth);
+    let lanes: Vec<JoinHandle<()>> =
+        lanes.into_iter().map(|lane| tokio::spawn(lane.run(Arc::new(store.clone()), Arc::new(Observer)))).collect();
+    let housekeeping = tokio::spawn(keep_house(Arc::clone(&ring), store.clone(), render.clone()));
+    let economy = Economy::new(queue, Arc::new(store.clone()), Arc::new(SystemClock), Arc::new(SystemIds));
+    let app = App {
+        economy: Arc::new(economy),
+        players: Arc::new(store.clone()),
+        key_ring: Arc::clone(&ring),
+        health: Arc::new(store.clone()),
+        clock: Arc::new(SystemClock),
+        render_metrics: Arc::new(move || render.render()),
+    };
+
+    let server = transport::serve(app, listener, settings.workers).context("cannot start the server")?;
+    let handle = server.handle();
+    let mut served = tokio::spawn(server);
+    announce(&first_run::banner(address, &settings.database, demo_key.as_deref()));
+    tracing::info!(%address, database = %settings.database.display(), workers = settings.workers, "listening");
+
+    tokio::select! {
+        signal = stop_signal() => {
+            tracing::info!(signal = signal?, "stopping: finishing what is in flight");
+            handle.stop(true).await;
+            served.await??;
+        }
+        ended = &mut served => ended??,
+    }
+    housekeeping.abort();
+    for lane in lanes {
+        tokio::time::timeout(DRAIN_MAX, lane).await.context("the lane did not finish in time")??;
+    }
+    note_uses(&ring, &store).await;
+    store.checkpoint().await.context("cannot close the store in order")?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Prints to standard output; a closed one is no reason not to serve.
+fn announce(banner: &str) {
+    let mut out = std::io::stdout().lock();
+    drop(writeln!(out, "{banner}").and_then(|()| out.flush()));
+}
+
+async fn stop_signal() -> anyhow::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}
+
+async fn keep_house(ring: Arc<KeyRing>, store: SqliteStore, metrics: metrics_exporter_prometheus::PrometheusHandle) {
+    let mut every = tokio::time::interval(HOUSEKEEPING_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        metrics.run_upkeep();
+        note_uses(&ring, &store).await;
+    }
+}
+
+/// Writes down when keys were used. Losing that loses nothing of worth, so a failure is only logged.
+async fn note_uses(ring: &KeyRing, store: &SqliteStore) {
+    let uses = ring.take_uses();
+    if uses.is_empty() {
+        return;
+    }
+    if let Err(error) = store.mark_used(&uses).await {
+        tracing::warn!(cause = %causes(&error), "cannot write down when keys were last used");
+    }
+}

@@ -1,0 +1,36 @@
+//! The contract that every store keeps, as tests that know only the ports.
+//!
+//! Each clause is an async function that is given a fresh [`World`]; its name is the claim. [`crate::store_contract!`]
+//! makes a test of each. An adapter that does not pass them all does not exist.
+
+pub mod audit;
+pub mod batches;
+pub mod concurrency;
+pub mod directory;
+pub mod fidelity;
+pub mod grants;
+pub mod idempotency;
+pub mod isolation;
+pub mod keys;
+pub mod ledger_pages;
+pub mod profiles;
+pub mod settling;
+mod stamp;
+mod world;
+
+pub use world::{Stores, World, run};
+pub(crate) use world::{acked, adjusted, granted, rejection};
+
+use async_trait::async_trait;
+
+/// Gives the tests of one adapter their store: a new and empty one for each fixture.
+#[async_trait]
+pub trait Fixture: Send + Sync {
+    /// Opens the store of this fixture: again, beside those already open, as another process on the same data would.
+    async fn open(&self) -> Stores;
+
+    /// Closes what [`Fixture::open`] gave, as the end of a process would.
+    async fn close(&self, stores: Stores) {
+        drop(stores);
+    }
+}

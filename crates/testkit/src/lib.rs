@@ -1,0 +1,24 @@
+//! For tests only: a clock moved by hand, builders of commands, adapters in memory, and the one contract suite that every
+//! store keeps.
+//!
+//! The adapters in memory hold no rule of their own, as the contract demands of every adapter: [`MemoryStore`] loads the
+//! footprint of a batch, asks the batch, and keeps the answer. Stamp the suite on an adapter with [`store_contract!`].
+
+mod clock;
+mod commands;
+pub mod contract;
+mod ids;
+mod lanes;
+mod memory;
+mod tenants;
+mod workload;
+
+pub use clock::{ManualClock, START};
+pub use commands::{
+    Draft, ack, coins, crates, create_grant, credit, debit, grant_item, immediate_grant, items, revoke_item,
+};
+pub use ids::SequentialIds;
+pub use lanes::{SilentObserver, start_lanes};
+pub use memory::{MemoryFixture, MemoryStore};
+pub use tenants::{asset_key, caller, external_id, realm, slug, text};
+pub use workload::Workload;

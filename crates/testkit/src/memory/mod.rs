@@ -1,0 +1,81 @@
+//! Every port that keeps something, over one value behind one lock.
+
+mod books;
+mod directory;
+mod economy;
+mod keys;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use domain::keys::KeyRecord;
+use domain::store::{StoreError, StoreHealth};
+use domain::tenancy::{Game, Realm, Studio};
+
+use crate::contract::{Fixture, Stores};
+use books::Books;
+
+/// Keeps everything in memory. A clone is another handle on the same data.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    studios: Vec<Studio>,
+    games: Vec<Game>,
+    realms: Vec<Realm>,
+    keys: Vec<KeyRecord>,
+    books: Books,
+}
+
+impl MemoryStore {
+    /// A store with nothing in it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All ports of this store.
+    pub fn stores(&self) -> Stores {
+        let this = Arc::new(self.clone());
+        Stores {
+            economy: this.clone(),
+            reads: this.clone(),
+            players: this.clone(),
+            keys: this.clone(),
+            directory: this.clone(),
+            audit: this.clone(),
+            health: this,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl StoreHealth for MemoryStore {
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// The contract's fixture for [`MemoryStore`].
+#[derive(Default)]
+pub struct MemoryFixture(MemoryStore);
+
+impl MemoryFixture {
+    /// A fixture with nothing in it.
+    pub async fn create() -> Self {
+        Self::default()
+    }
+}
+
+#[async_trait]
+impl Fixture for MemoryFixture {
+    async fn open(&self) -> Stores {
+        self.0.stores()
+    }
+}

@@ -1,0 +1,313 @@
+//! Reading and checking JSON bodies.
+//!
+//! A body is read in two passes, neither of which fails on the first thing that is wrong. The first splits the object into
+//! its members, as text ([`Members`]); only what is not a JSON object at all fails there. The second reads each known
+//! field with the reader for its type ([`crate::fields`]) and notes all that is wrong. So a number of four hundred digits is an error of its
+//! field, not of the body, and `5.0` is the integer that it is in JSON Schema. A member sent twice is an error: which of
+//! two amounts wins must not depend on a parser. Nothing here asks for a `Content-Type`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderName};
+use actix_web::web::{Bytes, BytesMut, Payload};
+use domain::economy::{Fingerprinter, KeyDigest};
+use futures_util::StreamExt;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::field_errors::FieldErrors;
+use crate::fields::{InvalidText, Text, text, whole_number};
+use crate::problem::Problem;
+
+/// The largest body.
+pub(crate) const BYTES_MAX: usize = 1024 * 1024;
+
+/// How much of a body that is too large is read and thrown away before answering, so that a client which writes all of it
+/// before it reads still gets the answer.
+const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How many members a body usually has at most.
+const MEMBERS_EXPECTED: usize = 8;
+
+/// The member that names a request, and is no part of what it asks for.
+const IDEMPOTENCY_KEY: &str = "idempotencyKey";
+
+/// The header that stands in for it.
+static IDEMPOTENCY_KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What errors call that header.
+const IDEMPOTENCY_KEY_HEADER_PATH: &str = "Idempotency-Key";
+
+/// A request's body, whole.
+pub(crate) struct Body(Bytes);
+
+impl Body {
+    /// Reads the body of `request`.
+    ///
+    /// # Errors
+    /// [`Problem::BodyTooLarge`], or [`Problem::Invalid`] when the connection fails on the way.
+    pub(crate) async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
+        let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|length: u64| u64::try_from(BYTES_MAX).is_ok_and(|max| max < length)) {
+            return Err(refuse_large(payload, 0).await);
+        }
+        let Some(first) = payload.next().await else { return Ok(Self(Bytes::new())) };
+        let first = first.map_err(broken_off)?;
+        let Some(second) = payload.next().await else { return Self::within_limit(first, payload).await };
+        let mut whole = BytesMut::from(&*first);
+        whole.extend_from_slice(&second.map_err(broken_off)?);
+        while let Some(chunk) = payload.next().await {
+            if BYTES_MAX < whole.len() {
+                return Err(refuse_large(payload, whole.len()).await);
+            }
+            whole.extend_from_slice(&chunk.map_err(broken_off)?);
+        }
+        Self::within_limit(whole.freeze(), payload).await
+    }
+
+    async fn within_limit(bytes: Bytes, payload: Payload) -> Result<Self, Problem> {
+        if bytes.len() <= BYTES_MAX { Ok(Self(bytes)) } else { Err(refuse_large(payload, bytes.len()).await) }
+    }
+
+    /// The members of the body's object. An empty body is an empty object.
+    ///
+    /// Notes an error and answers `None` when it is not an object at all; notes every member that is there twice.
+    pub(crate) fn members(&self, errors: &mut FieldErrors) -> Option<Members<'_>> {
+        let text = errors.check("", std::str::from_utf8(&self.0).map_err(|error| NotUtf8::at(&self.0, error)))?;
+        if text.bytes().all(|byte| byte.is_ascii_whitespace()) {
+            return Some(Members { path: String::new(), sorted: Vec::new() });
+        }
+        let unsorted = errors.check("", split(text))?;
+        Some(Members::of(String::new(), unsorted, errors))
+    }
+}
+
+async fn refuse_large(mut payload: Payload, read: usize) -> Problem {
+    let mut discarded = read;
+    while discarded < DISCARDED_BYTES_MAX {
+        match payload.next().await {
+            Some(Ok(chunk)) => discarded = discarded.saturating_add(chunk.len()),
+            Some(Err(_)) | None => break,
+        }
+    }
+    Problem::BodyTooLarge
+}
+
+fn broken_off(error: actix_web::error::PayloadError) -> Problem {
+    let mut errors = FieldErrors::default();
+    errors.add("", format_args!("could not be read: {error}"));
+    errors.into()
+}
+
+/// Where a body stops being UTF-8.
+struct NotUtf8 {
+    line: usize,
+    column: usize,
+}
+
+impl NotUtf8 {
+    fn at(bytes: &[u8], error: std::str::Utf8Error) -> Self {
+        let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+        let column = 1 + valid.iter().rev().take_while(|byte| **byte != b'\n').count();
+        Self { line, column }
+    }
+}
+
+impl fmt::Display for NotUtf8 {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "must be UTF-8: invalid bytes at line {} column {}", self.line, self.column)
+    }
+}
+
+/// The members of one JSON object, as text, in ascending order of their names.
+pub(crate) struct Members<'b> {
+    /// Where in the body the object is: empty for the body itself, else it ends in a full stop.
+    path: String,
+    sorted: Vec<Member<'b>>,
+}
+
+type Member<'b> = (Cow<'b, str>, &'b RawValue);
+
+impl<'b> Members<'b> {
+    fn of(path: String, mut unsorted: Vec<Member<'b>>, errors: &mut FieldErrors) -> Self {
+        unsorted.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        let mut twice = None;
+        for pair in unsorted.windows(2) {
+            let [(left, _), (right, _)] = pair else { continue };
+            if left == right && twice != Some(left) {
+                errors.add(format!("{path}{left}"), "was sent more than once");
+                twice = Some(left);
+            }
+        }
+        Self { path, sorted: unsorted }
+    }
+
+    /// The member `name`, `null` included.
+    fn sent(&self, name: &str) -> Option<&'b RawValue> {
+        self.sorted.iter().find(|(sent, _)| sent == name).map(|(_, value)| *value)
+    }
+
+    /// The member `name`, unless it is `null`.
+    fn given(&self, name: &str) -> Option<&'b RawValue> {
+        self.sent(name).filter(|value| !is_null(value))
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        format!("{}{name}", self.path)
+    }
+
+    /// Reads the required member `name` with `read`; `null` is a value like another, and none that any reader takes.
+    pub(crate) fn required<T, E: fmt::Display>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&'b RawValue) -> Result<T, E>,
+        errors: &mut FieldErrors,
+    ) -> Option<T> {
+        let Some(value) = self.sent(name) else {
+            errors.missing(self.path_of(name));
+            return None;
+        };
+        read(value).map_err(|refused| errors.add(self.path_of(name), refused)).ok()
+    }
+
+    /// Reads the member `name` with `read`; `None` when it is absent or `null`, and after noting an error.
+    pub(crate) fn optional<T, E: fmt::Display>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&'b RawValue) -> Result<T, E>,
+        errors: &mut FieldErrors,
+    ) -> Option<T> {
+        let value = self.given(name)?;
+        read(value).map_err(|refused| errors.add(self.path_of(name), refused)).ok()
+    }
+
+    /// Reads the elements of the required member `name`, an array, as text; notes an error if it is none.
+    pub(crate) fn elements(
+        &self,
+        name: &str,
+        refusal: impl fmt::Display,
+        errors: &mut FieldErrors,
+    ) -> Option<Vec<&'b RawValue>> {
+        self.required(name, |value| serde_json::from_str(value.get()).map_err(|_| refusal), errors)
+    }
+
+    /// The members of `element`, the element at `index` of the member `name`; notes an error if it is not an object.
+    pub(crate) fn element(
+        &self,
+        name: &str,
+        index: usize,
+        element: &'b RawValue,
+        errors: &mut FieldErrors,
+    ) -> Option<Members<'b>> {
+        let path = format!("{}{name}[{index}]", self.path);
+        let unsorted = split(element.get()).map_err(|_| errors.add(path.as_str(), "must be a JSON object")).ok()?;
+        Some(Members::of(format!("{path}."), unsorted, errors))
+    }
+
+    /// Whether there is an idempotency key, good or bad.
+    pub(crate) fn has_idempotency_key(&self, request: &HttpRequest) -> bool {
+        self.given(IDEMPOTENCY_KEY).is_some() || request.headers().contains_key(&IDEMPOTENCY_KEY_HEADER)
+    }
+
+    /// The idempotency key: the member, or the header of `request` where the body has none. The header must be well-formed
+    /// even where it does not count.
+    pub(crate) fn idempotency_key(&self, request: &HttpRequest, errors: &mut FieldErrors) -> Option<KeyDigest> {
+        let by_header = header_key(request, errors);
+        if self.given(IDEMPOTENCY_KEY).is_none() {
+            return by_header;
+        }
+        let key = self.optional(IDEMPOTENCY_KEY, text, errors)?;
+        errors.check(self.path_of(IDEMPOTENCY_KEY), KeyDigest::of(&key))
+    }
+
+    /// Takes every member but the idempotency key into `fingerprint`. A member that is `null` counts as absent.
+    pub(crate) fn fingerprint(&self, fingerprint: &mut Fingerprinter) {
+        let counted = self.sorted.iter().filter(|(name, value)| name != IDEMPOTENCY_KEY && !is_null(value));
+        for (name, value) in counted {
+            fingerprint.field(name, &canonical(value));
+        }
+    }
+}
+
+fn header_key(request: &HttpRequest, errors: &mut FieldErrors) -> Option<KeyDigest> {
+    let mut headers = request.headers().get_all(&IDEMPOTENCY_KEY_HEADER);
+    let header = headers.next()?;
+    if headers.any(|other| other != header) {
+        errors.add(IDEMPOTENCY_KEY_HEADER_PATH, "was sent more than once");
+        return None;
+    }
+    let key = std::str::from_utf8(header.as_bytes()).map_err(|_| InvalidText::NotUnicode);
+    let key = errors.check(IDEMPOTENCY_KEY_HEADER_PATH, key)?;
+    errors.check(IDEMPOTENCY_KEY_HEADER_PATH, KeyDigest::of(key))
+}
+
+fn is_null(value: &RawValue) -> bool {
+    value.get() == "null"
+}
+
+/// The value of a member for its fingerprint. What has no value (a number past all floats, nesting past all sense) counts
+/// as its text.
+fn canonical(value: &RawValue) -> Value {
+    let text = value.get();
+    match whole_number(text) {
+        Some(number) => number.into(),
+        None => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
+    }
+}
+
+/// Why a text could not be split into members.
+enum NoObject {
+    Malformed(serde_json::Error),
+    SomethingElse,
+}
+
+impl fmt::Display for NoObject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => write!(formatter, "must be a JSON object: {error}"),
+            Self::SomethingElse => {
+                formatter.write_str("must be a JSON object: something else begins at line 1 column 1")
+            }
+        }
+    }
+}
+
+/// Splits a JSON object into its members. Looks into no member, so their depth and their digits do not matter.
+fn split(json: &str) -> Result<Vec<Member<'_>>, NoObject> {
+    if json.trim_start().starts_with('{') {
+        return serde_json::from_str(json).map(|Unsorted(members)| members).map_err(NoObject::Malformed);
+    }
+    let other: Result<&RawValue, _> = serde_json::from_str(json);
+    Err(other.map_or_else(NoObject::Malformed, |_| NoObject::SomethingElse))
+}
+
+/// The members of an object in the order in which they were sent.
+struct Unsorted<'b>(Vec<Member<'b>>);
+
+impl<'de> Deserialize<'de> for Unsorted<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyObject;
+
+        impl<'de> Visitor<'de> for AnyObject {
+            type Value = Unsorted<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::with_capacity(MEMBERS_EXPECTED);
+                while let Some((Text(name), value)) = map.next_entry()? {
+                    members.push((name, value));
+                }
+                Ok(Unsorted(members))
+            }
+        }
+
+        deserializer.deserialize_map(AnyObject)
+    }
+}

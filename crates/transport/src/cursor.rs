@@ -1,0 +1,76 @@
+//! Cursors: where the next page begins, as opaque text. A cursor names a row, so pages neither skip nor repeat one.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::economy::{GrantId, Position};
+use uuid::Uuid;
+
+/// The first byte of a cursor tells which list it belongs to.
+const LEDGER: u8 = b'l';
+const GRANTS: u8 = b'g';
+
+/// The text is not a cursor of this list.
+#[derive(Debug)]
+pub(crate) struct InvalidCursor;
+
+impl fmt::Display for InvalidCursor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("must be the `next` of an earlier page of this list")
+    }
+}
+
+/// The cursor after the ledger row at `position`.
+pub(crate) fn after_position(position: Position) -> String {
+    encode(LEDGER, &position.to_be_bytes())
+}
+
+/// Reads [`after_position`] back.
+pub(crate) fn parse_position(cursor: &str) -> Result<Position, InvalidCursor> {
+    let bytes = decode(LEDGER, cursor)?;
+    let position = bytes.try_into().map(Position::from_be_bytes).map_err(|_| InvalidCursor)?;
+    if position < 0 { Err(InvalidCursor) } else { Ok(position) }
+}
+
+/// The cursor after the grant `id`.
+pub(crate) fn after_grant(id: GrantId) -> String {
+    encode(GRANTS, id.0.as_bytes())
+}
+
+/// Reads [`after_grant`] back.
+pub(crate) fn parse_grant(cursor: &str) -> Result<GrantId, InvalidCursor> {
+    let bytes = decode(GRANTS, cursor)?;
+    bytes.try_into().map(|bytes| GrantId(Uuid::from_bytes(bytes))).map_err(|_| InvalidCursor)
+}
+
+fn encode(list: u8, row: &[u8]) -> String {
+    let mut bytes = Vec::with_capacity(1 + row.len());
+    bytes.push(list);
+    bytes.extend_from_slice(row);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn decode(list: u8, cursor: &str) -> Result<Vec<u8>, InvalidCursor> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| InvalidCursor)?;
+    bytes.strip_prefix(&[list]).map(<[u8]>::to_vec).ok_or(InvalidCursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_read_back_what_they_write_and_nothing_else() {
+        for position in [0, 1, Position::MAX] {
+            assert_eq!(parse_position(&after_position(position)).ok(), Some(position));
+        }
+        let grant = GrantId(Uuid::from_u128(7));
+        assert_eq!(parse_grant(&after_grant(grant)).ok(), Some(grant));
+        for bad in ["", "x", "1", "!!!!", &after_grant(grant), &after_position(-1), &format!("{}A", after_position(1))]
+        {
+            assert!(parse_position(bad).is_err(), "{bad}");
+        }
+        assert!(parse_grant(&after_position(1)).is_err());
+    }
+}

@@ -1,0 +1,67 @@
+//! What is wrong with the fields of a request, all of it at once.
+
+use std::fmt;
+
+/// The most errors that are listed: a body can repeat a field a hundred thousand times.
+const LISTED_MAX: usize = 1_000;
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FieldError {
+    /// Which field: a name, or a path like `entries[0].amount`; empty for the body as a whole.
+    pub(crate) path: String,
+    /// What is wrong with it.
+    pub(crate) message: String,
+    /// Whether it is required and was not sent.
+    missing: bool,
+}
+
+/// Everything that is wrong with a request, in the order in which it was noticed.
+#[derive(Debug, Default)]
+pub(crate) struct FieldErrors(Vec<FieldError>);
+
+impl FieldErrors {
+    /// Notes that the field at `path` is wrong.
+    pub(crate) fn add(&mut self, path: impl Into<String>, message: impl fmt::Display) {
+        self.note(path.into(), message.to_string(), false);
+    }
+
+    /// Notes that the required field at `path` was not sent.
+    pub(crate) fn missing(&mut self, path: impl Into<String>) {
+        self.note(path.into(), "is required".to_owned(), true);
+    }
+
+    /// The value of a field that was read, or `None` after noting why it was refused.
+    pub(crate) fn check<T, E: fmt::Display>(&mut self, path: impl Into<String>, read: Result<T, E>) -> Option<T> {
+        read.map_err(|refused| self.add(path, refused)).ok()
+    }
+
+    /// Whether nothing is wrong.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether all that is wrong is that required fields were not sent.
+    pub(crate) fn all_missing(&self) -> bool {
+        self.0.iter().all(|error| error.missing)
+    }
+
+    /// What was noted.
+    pub(crate) fn as_slice(&self) -> &[FieldError] {
+        &self.0
+    }
+
+    /// The first of them, and how many more there are, as a sentence.
+    pub(crate) fn summary(&self) -> String {
+        let Some((first, more)) = self.0.split_first() else { return "The request failed validation".to_owned() };
+        let field = if first.path.is_empty() { "The body" } else { &first.path };
+        let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+        format!("The request failed validation. {field}: {}{more}", first.message)
+    }
+
+    fn note(&mut self, path: String, message: String, missing: bool) {
+        if self.0.len() < LISTED_MAX {
+            self.0.push(FieldError { path, message, missing });
+        }
+    }
+}

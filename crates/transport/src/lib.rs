@@ -1,0 +1,27 @@
+//! The HTTP face of Purser: routes, wire types, error mapping and the OpenAPI document, on actix-web.
+//!
+//! This crate must not know SQL, nor which store, clock or source of ids it serves: it sees `domain` only. One file per
+//! verb, one folder per capability, so the file list is the feature list. Every handler is three lines: parse, call,
+//! respond. A request passes `middleware`, then `keys::Caller` (who is asking), then `path` and `body` (what is
+//! asked), then a use case; whatever fails on the way becomes one `problem::Problem`.
+
+mod body;
+mod cursor;
+mod economy;
+mod field_errors;
+mod fields;
+mod instant;
+mod keys;
+mod middleware;
+mod operations;
+mod path;
+mod players;
+mod problem;
+mod query;
+mod routes;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use operations::openapi_json;
+pub use server::{App, serve};

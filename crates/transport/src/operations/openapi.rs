@@ -1,0 +1,76 @@
+//! `GET /openapi.server.json`: the OpenAPI document, made from the same declarations as the routes.
+
+use std::sync::LazyLock;
+
+use actix_web::{HttpResponse, get};
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi as _};
+use utoipa_actix_web::AppExt;
+
+use crate::problem::ErrorResponse;
+use crate::routes;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Purser server API",
+        description = "Every `/server/v1` endpoint that a studio's backend calls: an exact, replay-safe ledger of players' \
+            currencies, items and grants.\n\nEvery route requires a `server_integration` API key, as `X-API-Key: <key>` or \
+            `Authorization: Bearer <key>`. Never call it from a game client: leaked, such a key can mint currency and grant \
+            items.\n\nEvery write takes an idempotency key, as the body field `idempotencyKey` or the header \
+            `Idempotency-Key`. Repeating a request with the same key has no second effect and answers as before, with \
+            the header `Idempotent-Replayed: true`; another request under the same key is refused with 409 \
+            `idempotency_conflict`. A refused request uses up no key. Keys are remembered for ever.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    tags(
+        (name = "Health", description = "Connectivity probes."),
+        (name = "Grants", description = "Server-side grant create + ack."),
+        (name = "Players", description = "Read player profiles for support / fraud workflows."),
+        (name = "Inventory", description = "Platform-managed items and currencies: one ledger, two views."),
+    ),
+    components(schemas(ErrorResponse)),
+    security(("apiKey" = []), ("bearer" = [])),
+    modifiers(&Keys),
+)]
+struct Document;
+
+/// The two ways to present a key.
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, document: &mut OpenApi) {
+        let header = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+            "X-API-Key",
+            "The API key, for example `ks_sandbox_...`.",
+        )));
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The same key, as a token."));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("apiKey", header);
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+    }
+}
+
+static JSON: LazyLock<String> = LazyLock::new(|| {
+    let mut json = serde_json::to_string_pretty(&document()).expect("a document of strings and numbers is JSON");
+    json.push('\n');
+    json
+});
+
+/// The OpenAPI document of the server API: every route registered by [`routes::documented`].
+pub(crate) fn document() -> OpenApi {
+    let app = actix_web::App::new().into_utoipa_app().openapi(Document::openapi());
+    app.configure(routes::documented).split_for_parts().1
+}
+
+/// The OpenAPI document of the server API as pretty JSON, exactly as `GET /openapi.server.json` answers it.
+pub fn openapi_json() -> String {
+    JSON.clone()
+}
+
+/// The document.
+#[get("/openapi.server.json")]
+pub(super) async fn served() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(JSON.as_str())
+}

@@ -1,0 +1,74 @@
+//! The parameters in a request's path, percent-decoded exactly once from the URI as it was sent.
+//!
+//! The router matches a path that it has decoded in its own way (it keeps `%2F` and `%25`, and replaces what is not UTF-8),
+//! so the values are taken from the raw path here and never from the router: a `%2F` is a slash inside an id, `%2541` is
+//! the text `%41`, and what is not UTF-8 is refused instead of being replaced.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::Split;
+
+use actix_web::HttpRequest;
+use domain::economy::{AssetKey, GrantId};
+use domain::players::ExternalId;
+use percent_encoding::percent_decode_str;
+use uuid::Uuid;
+
+use crate::field_errors::FieldErrors;
+use crate::problem::Problem;
+
+/// The parameters of a path under `/server/v1/players/{externalId}`, read from left to right.
+pub(crate) struct PlayerPath<'r>(Split<'r, char>);
+
+/// The player that `request` is about, where there is no other parameter.
+///
+/// # Errors
+/// [`Problem::Invalid`].
+pub(crate) fn player(request: &HttpRequest) -> Result<ExternalId, Problem> {
+    let mut errors = FieldErrors::default();
+    PlayerPath::of(request).external_id(&mut errors).ok_or(Problem::Invalid(errors))
+}
+
+/// The value of a parameter is not UTF-8.
+struct NotUtf8;
+
+impl fmt::Display for NotUtf8 {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("must be percent-encoded UTF-8")
+    }
+}
+
+impl<'r> PlayerPath<'r> {
+    /// The path of `request`, which a route under `/server/v1/players/` has matched.
+    pub(crate) fn of(request: &'r HttpRequest) -> Self {
+        let mut parts = request.uri().path().split('/');
+        // What precedes the first parameter: an empty part, `server`, `v1` and `players`.
+        parts.nth(3);
+        Self(parts)
+    }
+
+    /// The parameter `externalId`, which comes first.
+    pub(crate) fn external_id(&mut self, errors: &mut FieldErrors) -> Option<ExternalId> {
+        let text = self.next_text("externalId", errors)?;
+        errors.check("externalId", ExternalId::try_new(&text))
+    }
+
+    /// The parameter `name`, an asset key, which follows the name of the view.
+    pub(crate) fn asset_key(&mut self, name: &'static str, errors: &mut FieldErrors) -> Option<AssetKey> {
+        self.0.next();
+        let text = self.next_text(name, errors)?;
+        errors.check(name, AssetKey::try_new(&text))
+    }
+
+    /// The parameter `grantId`, which follows `grants`; `None` when no grant can have that id.
+    pub(crate) fn grant_id(&mut self) -> Option<GrantId> {
+        self.0.next();
+        let text = percent_decode_str(self.0.next()?).decode_utf8().ok()?;
+        Uuid::try_parse(&text).ok().map(GrantId)
+    }
+
+    fn next_text(&mut self, name: &'static str, errors: &mut FieldErrors) -> Option<Cow<'r, str>> {
+        let encoded = self.0.next().unwrap_or_default();
+        errors.check(name, percent_decode_str(encoded).decode_utf8().map_err(|_| NotUtf8))
+    }
+}

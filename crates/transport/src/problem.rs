@@ -1,0 +1,308 @@
+//! Every way a request can fail, and the one place that decides what each is answered.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use domain::economy::{Failure, Rejection};
+use domain::keys::Denied;
+use domain::store::StoreError;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::openapi::response::Response;
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, ResponseBuilder, Type};
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::field_errors::FieldErrors;
+use crate::instant::Instant;
+
+/// After how many seconds a caller may try again when the server could not do its part.
+const RETRY_AFTER_S: &str = "1";
+
+/// Every way a request can fail.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// The caller's key was refused.
+    Denied(Denied),
+    /// The caller's key is good, but for other routes.
+    Forbidden,
+    /// Some fields are wrong.
+    Invalid(FieldErrors),
+    /// The body is larger than [`crate::body::BYTES_MAX`].
+    BodyTooLarge,
+    /// A use case gave no answer.
+    Failed(Failure),
+    /// The store cannot be used.
+    NotReady(StoreError),
+    /// No route has this path.
+    RouteNotFound,
+    /// The route does not answer this method.
+    MethodNotAllowed {
+        /// The methods that it answers.
+        allow: String,
+    },
+    /// A bug: a handler panicked.
+    Panicked,
+}
+
+/// What a problem is answered: its status, its code and, where the published digest documents one, its KS code.
+type Verdict = (StatusCode, &'static str, Option<&'static str>);
+
+impl Problem {
+    /// The verdict on every problem. There is no `_` arm: a new variant does not compile until someone chooses its status.
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Denied(Denied::Missing) => (StatusCode::UNAUTHORIZED, "unauthenticated", Some("KS-4001")),
+            Self::Denied(Denied::Invalid | Denied::Revoked | Denied::Expired) => {
+                (StatusCode::UNAUTHORIZED, "session_invalid", Some("KS-4002"))
+            }
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", Some("KS-4006")),
+            Self::Invalid(fields) if fields.all_missing() => {
+                (StatusCode::BAD_REQUEST, "validation_failed", Some("KS-4102"))
+            }
+            Self::Invalid(_) => (StatusCode::BAD_REQUEST, "validation_failed", Some("KS-4101")),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", None),
+            Self::Failed(Failure::Rejected(Rejection::IdempotencyConflict)) => {
+                (StatusCode::CONFLICT, "idempotency_conflict", None)
+            }
+            Self::Failed(Failure::Rejected(
+                Rejection::InsufficientFunds { .. } | Rejection::BalanceLimit { .. } | Rejection::GrantExpired { .. },
+            )) => (StatusCode::CONFLICT, "conflict", None),
+            Self::Failed(Failure::Rejected(Rejection::GrantNotFound) | Failure::PlayerNotFound)
+            | Self::RouteNotFound => (StatusCode::NOT_FOUND, "not_found", None),
+            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", None),
+            Self::Denied(Denied::Store(StoreError::Overloaded))
+            | Self::NotReady(StoreError::Overloaded)
+            | Self::Failed(Failure::Overloaded | Failure::Store(StoreError::Overloaded)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "overloaded", None)
+            }
+            Self::Denied(Denied::Store(StoreError::Unavailable(_)))
+            | Self::NotReady(StoreError::Unavailable(_))
+            | Self::Failed(Failure::Unknown | Failure::Store(StoreError::Unavailable(_))) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", None)
+            }
+            Self::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", None),
+        }
+    }
+
+    /// What a person is told.
+    fn message(&self) -> Cow<'static, str> {
+        match self {
+            Self::Denied(Denied::Missing) => "Missing X-API-Key header".into(),
+            Self::Denied(Denied::Invalid | Denied::Revoked | Denied::Expired) => "Invalid API key".into(),
+            Self::Denied(Denied::Store(_)) => "The API key could not be checked; try again".into(),
+            Self::Forbidden => "This API key does not open this route".into(),
+            Self::Invalid(fields) => fields.summary().into(),
+            Self::BodyTooLarge => "The request body is larger than 1 MiB".into(),
+            Self::Failed(Failure::Rejected(rejection)) => sentence(rejection),
+            Self::Failed(Failure::PlayerNotFound) => "There is no such player".into(),
+            Self::Failed(Failure::Overloaded) => "Too many requests are waiting; nothing was done, try again".into(),
+            Self::Failed(Failure::Unknown) => {
+                "Whether the request took effect is unknown; repeat it with the same idempotency key".into()
+            }
+            Self::Failed(Failure::Store(_)) | Self::NotReady(_) => "The store is unavailable; try again".into(),
+            Self::RouteNotFound => "There is no such route".into(),
+            Self::MethodNotAllowed { .. } => "This route does not answer this method".into(),
+            Self::Panicked => "Something went wrong on the server".into(),
+        }
+    }
+
+    /// What a program can act on.
+    fn details(&self) -> Option<Value> {
+        match self {
+            Self::Denied(Denied::Revoked) => Some(json!({ "reason": "revoked" })),
+            Self::Denied(Denied::Expired) => Some(json!({ "reason": "expired" })),
+            Self::Invalid(fields) => {
+                let fields = fields.as_slice().iter();
+                let fields = fields.map(|field| json!({ "path": field.path, "message": field.message }));
+                Some(json!({ "fields": fields.collect::<Vec<_>>() }))
+            }
+            Self::Failed(Failure::Rejected(rejection)) => rejection_details(rejection),
+            Self::Denied(Denied::Missing | Denied::Invalid | Denied::Store(_))
+            | Self::Forbidden
+            | Self::BodyTooLarge
+            | Self::Failed(Failure::PlayerNotFound | Failure::Overloaded | Failure::Unknown | Failure::Store(_))
+            | Self::NotReady(_)
+            | Self::RouteNotFound
+            | Self::MethodNotAllowed { .. }
+            | Self::Panicked => None,
+        }
+    }
+
+    fn body(&self) -> ErrorResponse {
+        let (_, code, error_code) = self.verdict();
+        let message = self.message();
+        let error = ErrorBody { code, message: message.clone(), details: self.details() };
+        ErrorResponse { error, message, error_code }
+    }
+}
+
+fn rejection_details(rejection: &Rejection) -> Option<Value> {
+    match rejection {
+        Rejection::InsufficientFunds { current, required } => Some(json!({
+            "reason": "insufficient_funds", "current": current.get(), "required": required.get()
+        })),
+        Rejection::BalanceLimit { current, amount } => Some(json!({
+            "reason": "balance_limit", "current": current.get(), "amount": amount.get(),
+            "limit": domain::economy::INTEGER_MAX
+        })),
+        Rejection::GrantExpired { expires_at } => {
+            Some(json!({ "reason": "grant_expired", "expiresAt": expires_at.map(Instant) }))
+        }
+        Rejection::IdempotencyConflict | Rejection::GrantNotFound => None,
+    }
+}
+
+/// The text of an error, which begins with a lower-case letter, as a sentence.
+fn sentence(error: &impl fmt::Display) -> Cow<'static, str> {
+    let mut text = error.to_string();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text.into()
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message())
+    }
+}
+
+impl Error for Problem {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Denied(denied) => denied.source(),
+            Self::Failed(failure) => failure.source(),
+            Self::NotReady(cause) => cause.source(),
+            Self::Forbidden
+            | Self::Invalid(_)
+            | Self::BodyTooLarge
+            | Self::RouteNotFound
+            | Self::MethodNotAllowed { .. }
+            | Self::Panicked => None,
+        }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<FieldErrors> for Problem {
+    fn from(fields: FieldErrors) -> Self {
+        Self::Invalid(fields)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.verdict().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        let mut response = HttpResponse::build(status);
+        if status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, RETRY_AFTER_S));
+        }
+        if let Self::MethodNotAllowed { allow } = self {
+            response.insert_header((ALLOW, allow.as_str()));
+        }
+        response.json(self.body())
+    }
+}
+
+/// Every failure of every route has this shape.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErrorResponse {
+    error: ErrorBody,
+    /// The same text as `error.message`, for clients that read it here.
+    #[schema(value_type = String)]
+    message: Cow<'static, str>,
+    /// A `KS` code, where one is documented for this failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "KS-4101")]
+    error_code: Option<&'static str>,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+struct ErrorBody {
+    /// Stable, for programs.
+    #[schema(value_type = String, example = "conflict")]
+    code: &'static str,
+    /// For people.
+    #[schema(value_type = String)]
+    message: Cow<'static, str>,
+    /// What a program can act on: `fields` for `validation_failed`, `reason` and figures for `conflict`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false)]
+    details: Option<Value>,
+}
+
+/// The failures of every route under `/server/v1`, for the OpenAPI document.
+pub(crate) enum Problems {}
+
+/// Those, and the failures of every route that has parameters.
+pub(crate) enum ReadProblems {}
+
+/// Those, and the failures of every route that takes a body.
+pub(crate) enum WriteProblems {}
+
+impl IntoResponses for Problems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let unauthenticated = problem("Missing or invalid API key.").header(
+            "WWW-Authenticate",
+            HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).build(),
+        );
+        let unavailable = "The server could not do its part: the store is unavailable, or too many requests wait. After a \
+                           write, repeat it with the same idempotency key.";
+        let unavailable = problem(unavailable).header(
+            "Retry-After",
+            HeaderBuilder::new()
+                .schema(Some(ObjectBuilder::new().schema_type(Type::Integer)))
+                .description(Some("After how many seconds to try again."))
+                .build(),
+        );
+        BTreeMap::from([
+            ("401".to_owned(), unauthenticated.build().into()),
+            ("403".to_owned(), problem("API key permission set is not `server_integration`.").build().into()),
+            ("500".to_owned(), problem("A bug in the server.").build().into()),
+            ("503".to_owned(), unavailable.build().into()),
+        ])
+    }
+}
+
+impl IntoResponses for ReadProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = Problems::responses();
+        responses.insert("400".to_owned(), problem("A parameter failed validation.").build().into());
+        responses
+    }
+}
+
+impl IntoResponses for WriteProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = Problems::responses();
+        responses.insert("400".to_owned(), problem("Request body failed validation.").build().into());
+        responses.insert("413".to_owned(), problem("The request body is larger than 1 MiB.").build().into());
+        responses
+    }
+}
+
+fn problem(description: &str) -> ResponseBuilder {
+    let schema: RefOr<Schema> = Ref::from_schema_name("ErrorResponse").into();
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().description(description).content("application/json", content)
+}

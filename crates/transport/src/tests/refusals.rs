@@ -1,0 +1,110 @@
+//! Every way a request can fail: its status, its code, its body.
+
+use domain::economy::{Amount, Balance, Failure, INTEGER_MAX, Rejection};
+use domain::keys::Denied;
+use domain::store::StoreError;
+use serde_json::json;
+
+use super::world::{StoreMood, World, now, post, request};
+use crate::field_errors::FieldErrors;
+use crate::problem::Problem;
+
+const CREDIT: &str = "/server/v1/players/p-1/wallet/gold/credit";
+
+fn fields(missing: bool) -> FieldErrors {
+    let mut errors = FieldErrors::default();
+    errors.missing("amount");
+    if !missing {
+        errors.add("reason", "must be a string");
+    }
+    errors
+}
+
+/// One of each. A new variant must be added here by whoever gives it a status.
+fn every_problem() -> Vec<Problem> {
+    let cause = || StoreError::unavailable("secret cause");
+    let rejected = |rejection| Problem::Failed(Failure::Rejected(rejection));
+    let (current, amount) = (Balance::restore(30), Amount::try_new(50).unwrap());
+    vec![
+        Problem::Denied(Denied::Missing),
+        Problem::Denied(Denied::Invalid),
+        Problem::Denied(Denied::Revoked),
+        Problem::Denied(Denied::Expired),
+        Problem::Denied(Denied::Store(StoreError::Overloaded)),
+        Problem::Denied(Denied::Store(cause())),
+        Problem::Forbidden,
+        Problem::Invalid(fields(true)),
+        Problem::Invalid(fields(false)),
+        Problem::BodyTooLarge,
+        rejected(Rejection::IdempotencyConflict),
+        rejected(Rejection::InsufficientFunds { current, required: amount }),
+        rejected(Rejection::BalanceLimit { current: Balance::restore(INTEGER_MAX), amount }),
+        rejected(Rejection::GrantNotFound),
+        rejected(Rejection::GrantExpired { expires_at: Some(now()) }),
+        Problem::Failed(Failure::PlayerNotFound),
+        Problem::Failed(Failure::Overloaded),
+        Problem::Failed(Failure::Unknown),
+        Problem::Failed(Failure::Store(cause())),
+        Problem::NotReady(StoreError::Overloaded),
+        Problem::NotReady(cause()),
+        Problem::RouteNotFound,
+        Problem::MethodNotAllowed { allow: "POST".to_owned() },
+        Problem::Panicked,
+    ]
+}
+
+#[actix_web::test]
+async fn every_problem_has_its_status_code_and_body() {
+    let mut table = String::new();
+    for problem in every_problem() {
+        let response = actix_web::ResponseError::error_response(&problem);
+        let status = response.status().as_u16();
+        let retry = response.headers().get("retry-after").map_or("", |_| ", retry");
+        let body = actix_web::body::to_bytes(response.into_body()).await.ok().unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert!(!body.to_string().contains("secret cause"), "a cause is for the log");
+        table.push_str(&format!("{problem:?}\n  {status}{retry} {body}\n"));
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[actix_web::test]
+async fn an_overdraft_is_a_conflict_with_figures() {
+    let routes = World::default().start().await;
+    routes.send(post(CREDIT, r#"{"amount":30}"#)).await;
+    let asked = post("/server/v1/players/p-1/wallet/gold/debit", r#"{"amount":50,"idempotencyKey":"k"}"#);
+    insta::assert_snapshot!("insufficient_funds", routes.send(asked).await.shown());
+}
+
+#[actix_web::test]
+async fn a_balance_past_the_top_is_a_conflict_with_figures() {
+    let routes = World::default().start().await;
+    let most = json!({ "amount": INTEGER_MAX }).to_string();
+    assert_eq!(routes.send(post(CREDIT, most)).await.status, 200);
+    insta::assert_snapshot!("balance_limit", routes.send(post(CREDIT, r#"{"amount":1}"#)).await.shown());
+}
+
+#[actix_web::test]
+async fn a_write_whose_outcome_is_unknown_asks_to_be_repeated() {
+    let routes = World { mood: StoreMood::Fails, ..World::default() }.start().await;
+    insta::assert_snapshot!("unknown_outcome", routes.send(post(CREDIT, r#"{"amount":1}"#)).await.shown());
+}
+
+#[actix_web::test]
+async fn a_full_queue_is_overloaded() {
+    let routes = World { mood: StoreMood::NeverAnswers, queue_depth: 1, ..World::default() }.start().await;
+    let credit = || routes.send(post(CREDIT, r#"{"amount":1}"#));
+    // The first is in the store, the second waits, and one of the rest finds the queue full.
+    let mut waiting = futures_util::future::select_all((0..4).map(|_| Box::pin(credit())));
+    let (refused, _, _) = (&mut waiting).await;
+    insta::assert_snapshot!("overloaded", refused.shown());
+}
+
+#[actix_web::test]
+async fn a_panic_is_an_internal_error_and_the_next_request_is_served() {
+    // A mock that expects nothing panics when it is asked.
+    let routes = World::default().start().await;
+    let reply = routes.send(request("GET", "/server/v1/players/p-1/wallet")).await;
+    insta::assert_snapshot!("panicked", reply.shown());
+    assert_eq!(routes.send(post(CREDIT, r#"{"amount":1}"#)).await.status, 200);
+}

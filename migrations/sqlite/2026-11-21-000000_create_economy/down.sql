@@ -1,0 +1,9 @@
+DROP TABLE grants;
+DROP TABLE ledger_positions;
+DROP TABLE entries;
+DROP TABLE accounts;
+DROP TABLE players;
+DROP TABLE api_keys;
+DROP TABLE realms;
+DROP TABLE games;
+DROP TABLE studios;

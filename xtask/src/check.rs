@@ -1,0 +1,58 @@
+//! `check`: what CI runs, and no more. Cheap and most often broken first, the tests last, so that the last thing on the
+//! screen is the test runner's summary.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{test, tidy, workspace};
+
+type Step = (&'static str, fn() -> Result<()>);
+
+const STEPS: &[Step] =
+    &[("fmt", fmt), ("clippy", clippy), ("deny", deny), ("tidy", tidy::run), ("doc", doc), ("test", all_tests)];
+
+/// Runs every step and stops at the first that fails.
+pub(crate) fn run() -> Result<()> {
+    // Asked now, because the answer would otherwise come after minutes of compiling.
+    test::require_nextest()?;
+    for (index, (name, step)) in STEPS.iter().enumerate() {
+        let place = format!("step {} of {}, {name}", index + 1, STEPS.len());
+        println!("==> {place}");
+        step().with_context(|| format!("check stopped at {place}"))?;
+    }
+    Ok(())
+}
+
+fn fmt() -> Result<()> {
+    workspace::run(cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> Result<()> {
+    workspace::run(cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+}
+
+/// Licences, banned crates and sources. Not the advisories: their database needs a network that CI does not have.
+fn deny() -> Result<()> {
+    if !workspace::has_cargo_tool("deny") {
+        println!("cargo-deny is missing: installing it, which takes some minutes once");
+        workspace::run(cargo(&["install", "cargo-deny", "--locked"]))?;
+    }
+    workspace::run(cargo(&["deny", "--locked", "check", "licenses", "bans", "sources"]))
+}
+
+fn doc() -> Result<()> {
+    let mut command = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    workspace::run(command)
+}
+
+fn all_tests() -> Result<()> {
+    test::run(&[])
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = workspace::cargo();
+    command.args(arguments);
+    command
+}

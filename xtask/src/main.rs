@@ -1,0 +1,64 @@
+//! `cargo xtask <command>`: everything this repository does besides being built.
+//!
+//! One module per command. A task runs the ordinary tools or reads files; it depends on none of our crates, so it can
+//! judge a workspace that does not compile.
+
+mod bench;
+mod check;
+mod openapi;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The tasks of this repository.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct CommandLine {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Everything CI runs, in its order: fmt, clippy, deny, tidy, doc, test
+    Check,
+    /// The doc tests, then every other test
+    Test {
+        /// Arguments for `cargo nextest run`; the doc tests are left out when there are any
+        #[arg(last = true)]
+        nextest: Vec<OsString>,
+    },
+    /// The rules that no compiler knows: crate graph, lints, migrations, names, module headers
+    Tidy,
+    /// Write openapi.server.json from what the server says it serves
+    Openapi {
+        /// Compare with the committed file instead of writing it
+        #[arg(long)]
+        check: bool,
+    },
+    /// Measure a real server over HTTP, then prove that it lost and invented nothing
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match CommandLine::parse().task {
+        Task::Check => check::run(),
+        Task::Test { nextest } => test::run(&nextest),
+        Task::Tidy => tidy::run(),
+        Task::Openapi { check: true } => openapi::compare(),
+        Task::Openapi { check: false } => openapi::write(),
+        Task::Bench(options) => bench::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
