@@ -1,0 +1,24 @@
+//! Waiting for something to become so, with an end.
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take before its test fails. Far more than anything needs, because the machine may be busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to leave the processor to others before asking again.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Asks until there is an answer.
+///
+/// # Panics
+/// When there is none after [`PATIENCE`].
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited too long: {what}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,95 @@
+//! A server that is told to stop finishes what it has begun, and soon.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::load::{Load, check_books};
+use crate::program::Purser;
+use crate::socket;
+
+const CONNECTIONS: usize = 16;
+/// How long a stopping server may take at most.
+const STOPPING_MAX: Duration = Duration::from_secs(10);
+
+async fn a_signal_during_load_loses_nothing(name: &str) {
+    let mut purser = Purser::start().await;
+    let key = purser.key().to_owned();
+    let load = Load::start(&purser.api(), CONNECTIONS, name);
+    load.acknowledged(150).await;
+    let signalled = Instant::now();
+    purser.signal(name).await;
+    let ended = purser.ended().await;
+    assert!(signalled.elapsed() < STOPPING_MAX, "it took {:?}: {ended:?}", signalled.elapsed());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let sent = load.ended().await;
+
+    purser.restart().await;
+    let api = purser.api_with(&key);
+    for credit in &sent.acknowledged {
+        assert!(!credit.repeat(&api).await, "{credit:?} was acknowledged and lost");
+    }
+    for credit in &sent.unanswered {
+        assert!(credit.repeat(&api).await, "{credit:?} took effect and was not answered");
+        assert!(!credit.repeat(&api).await, "{credit:?} took effect twice");
+    }
+    let credits = [sent.acknowledged, sent.unanswered].concat();
+    check_books(&api, &credits).await;
+    let (_, entries) = purser.verified().await;
+    assert_eq!(entries, u64::try_from(credits.len()).unwrap());
+}
+
+#[tokio::test]
+async fn sigterm_during_load_ends_it_in_order_and_loses_nothing() {
+    a_signal_during_load_loses_nothing("TERM").await;
+}
+
+#[tokio::test]
+async fn sigint_during_load_ends_it_in_order_and_loses_nothing() {
+    a_signal_during_load_loses_nothing("INT").await;
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_keep_a_stopping_server() {
+    let mut purser = Purser::start().await;
+    let mut idle = Vec::new();
+    for _ in 0..20 {
+        let mut stream = socket::opened(purser.address(), b"GET /healthz HTTP/1.1\r\nHost: purser\r\n\r\n").await;
+        assert_eq!(socket::answered(&mut stream).await.status, 200);
+        idle.push(stream);
+        idle.push(socket::opened(purser.address(), b"").await);
+    }
+    let signalled = Instant::now();
+    purser.stop().await;
+    assert!(signalled.elapsed() < STOPPING_MAX, "it took {:?}", signalled.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_request_does_not_keep_a_stopping_server() {
+    let mut purser = Purser::start().await;
+    let path = b"/server/v1/players/p/wallet/gold/credit";
+    let half = socket::head("POST", path, purser.key(), "Content-Length: 100\r\n");
+    let stalled = socket::opened(purser.address(), &half).await;
+    // The server has read the head once it answers a request that was sent later.
+    purser.api().get("ping").await.ok(200);
+    let signalled = Instant::now();
+    purser.stop().await;
+    // It waits for what is in flight as long as it may, and then a little to close the store.
+    assert!(signalled.elapsed() < 2 * STOPPING_MAX, "it took {:?}", signalled.elapsed());
+    drop(stalled);
+}
+
+#[tokio::test]
+async fn a_stopped_server_leaves_one_file_with_everything_in_it() {
+    let mut purser = Purser::start().await;
+    let api = purser.api();
+    api.credit("p", "gold", json!({ "amount": 5 })).await.ok(200);
+    purser.stop().await;
+    let data = purser.folder().data();
+    let copied = tempfile::tempdir().unwrap();
+    std::fs::copy(data.join("purser.sqlite3"), copied.path().join("purser.sqlite3")).unwrap();
+    let url = format!("sqlite:{}", copied.path().join("purser.sqlite3").display());
+    let ended = purser.run(&["verify", "--database-url", &url]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains("1 accounts and 1 entries"), "{ended:?}");
+}
