@@ -2,6 +2,8 @@
 //!
 //! Every test has a folder of its own and a port that the system chose. Nothing here sleeps for things to happen: what
 //! takes time is asked for until it is so, and a test that asks for too long fails.
+//!
+//! Each module is `cfg(test)` because that is how clippy knows that its helpers may `unwrap`.
 
 #[cfg(test)]
 mod api;

@@ -50,6 +50,15 @@ async fn sigint_during_load_ends_it_in_order_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_signal_right_after_the_banner_ends_it_in_order() {
+    let mut purser = Purser::start_with(&["--no-demo"]).await;
+    for _ in 0..10 {
+        purser.stop().await;
+        purser.restart().await;
+    }
+}
+
+#[tokio::test]
 async fn idle_connections_do_not_keep_a_stopping_server() {
     let mut purser = Purser::start().await;
     let mut idle = Vec::new();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use domain::keys::PermissionSet;
 use domain::tenancy::{Environment, Slug};
 use uuid::Uuid;
@@ -249,18 +249,32 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
 }
 
 fn read(mut arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
-    let first = Cli::try_parse_from(&arguments);
     let no_command = |error: &clap::Error| {
         matches!(error.kind(), ErrorKind::MissingSubcommand | ErrorKind::UnknownArgument)
-            && !arguments.iter().any(|argument| Cli::command().find_subcommand(argument).is_some())
+            && !arguments.iter().any(|argument| command().find_subcommand(argument).is_some())
     };
-    match first {
+    match read_exactly(&arguments) {
         Err(error) if no_command(&error) => {
             arguments.insert(arguments.len().min(1), "serve".into());
-            Cli::try_parse_from(&arguments)
+            read_exactly(&arguments)
         }
         read => read,
     }
+}
+
+fn read_exactly(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command().try_get_matches_from(arguments)?)
+}
+
+/// The command line with two changes that the derived one cannot have: the help of the program lists the options of
+/// serving, which is what it does without a command, and no help shows the value of an environment variable, which may
+/// hold a password.
+fn command() -> clap::Command {
+    let derived = Cli::command().mut_args(|argument| argument.hide_env_values(true));
+    let derived = derived.mut_subcommand("serve", |serve| serve.mut_args(|argument| argument.hide_env_values(true)));
+    let serve = derived.find_subcommand("serve").cloned().unwrap_or_default();
+    let options = serve.help_template("{options}").render_help().to_string();
+    derived.after_help(format!("Options of serve:\n{}", options.trim_end()))
 }
 
 fn explain(error: &clap::Error) -> ExitCode {
@@ -284,7 +298,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -44,8 +44,9 @@ struct SettingsFile {
 const DEFAULT_PORT: u16 = 8080;
 const DEFAULT_DATA_DIR: &str = "./purser-data";
 const DATABASE_FILE: &str = "purser.sqlite3";
-/// The web server's own start-up lines say nothing that ours do not.
-const DEFAULT_LOG: &str = "info,actix_server=warn";
+/// The web server's own start-up lines say nothing that ours do not, and anybody could fill the log with its errors by
+/// sending bytes that are not HTTP.
+const DEFAULT_LOG: &str = "info,actix_server=warn,actix_http=off";
 
 impl Settings {
     /// Puts together what the command line (which has read the environment), the file and the defaults say.

@@ -9,7 +9,7 @@ use anyhow::Context;
 use domain::economy::{Economy, Queue};
 use domain::keys::{KeyRing, KeyStore};
 use persistence::sqlite::{ServeLock, SqliteStore};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use transport::App;
 
@@ -55,6 +55,8 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         render_metrics: Arc::new(move || render.render()),
     };
 
+    // From here on a signal stops the server in order, however early it comes.
+    let mut signals = StopSignals::catch()?;
     let server = transport::serve(app, listener, settings.workers).context("cannot start the server")?;
     let handle = server.handle();
     let mut served = tokio::spawn(server);
@@ -62,8 +64,8 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     tracing::info!(%address, database = %settings.database.display(), workers = settings.workers, "listening");
 
     tokio::select! {
-        signal = stop_signal() => {
-            tracing::info!(signal = signal?, "stopping: finishing what is in flight");
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping: finishing what is in flight");
             handle.stop(true).await;
             served.await??;
         }
@@ -85,12 +87,24 @@ fn announce(banner: &str) {
     drop(writeln!(out, "{banner}").and_then(|()| out.flush()));
 }
 
-async fn stop_signal() -> anyhow::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
+/// The signals that ask a server to stop.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// Takes the signals over from the system, which would end the process at once.
+    fn catch() -> anyhow::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one; its name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }
 

@@ -23,14 +23,14 @@ pub(super) enum Access {
 const BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 20000;";
 
 /// `synchronous=FULL` makes a commit wait for the disk: an answered write is durable.
-/// The page cache is an upper bound (64 MiB), filled only as needed. The log is moved into the file every 4,000 pages
-/// (16 MiB): less often than the default, because a page that many batches change is then written once.
+/// The page cache is an upper bound (64 MiB), filled only as needed. The automatic checkpoint is the last resort, should
+/// the checkpointing thread fail (see `checkpoint`).
 const WRITER: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
     PRAGMA cache_size = -65536;
-    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA wal_autocheckpoint = 64000;
     PRAGMA temp_store = MEMORY;
 ";
 

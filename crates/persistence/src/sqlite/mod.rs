@@ -4,6 +4,7 @@
 //! process or the machine, and reopening after one needs nothing. Other processes (the command line) may write beside a
 //! running server; only a second server is kept out, by [`ServeLock`].
 
+mod checkpoint;
 mod connection;
 mod economy;
 mod keys;

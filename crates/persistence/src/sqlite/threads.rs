@@ -14,6 +14,7 @@ use domain::store::StoreError;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use super::checkpoint::Checkpoints;
 use super::connection::{self, Access, OpenError};
 
 /// How many jobs may wait before further ones are refused.
@@ -44,7 +45,11 @@ impl ConnectionThreads {
         let (jobs, waiting) = bounded::<Job>(JOBS_MAX);
         for _ in 0..count {
             let connection = connection::open(path, access).map_err(StoreError::unavailable)?;
-            let worker = Worker { path: path.to_path_buf(), access, connection: Some(connection) };
+            let checkpoints = match access {
+                Access::Write => Some(Checkpoints::start(path)?),
+                Access::Read => None,
+            };
+            let worker = Worker { path: path.to_path_buf(), access, connection: Some(connection), checkpoints };
             let waiting = waiting.clone();
             let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || worker.run(&waiting));
             spawned.map_err(StoreError::unavailable)?;
@@ -81,6 +86,7 @@ struct Worker {
     path: PathBuf,
     access: Access,
     connection: Option<SqliteConnection>,
+    checkpoints: Option<Checkpoints>,
 }
 
 impl Worker {
@@ -92,6 +98,9 @@ impl Worker {
                 Err(error) => {
                     tracing::error!(error = %error, path = %self.path.display(), "cannot reopen the database")
                 }
+            }
+            if let (Some(connection), Some(checkpoints)) = (&mut self.connection, &self.checkpoints) {
+                checkpoints.between_commits(connection);
             }
         }
     }

@@ -1,0 +1,95 @@
+//! Moves the write-ahead log into the database file, beside the writer instead of in its way.
+//!
+//! SQLite's own automatic checkpoint runs in the commit that makes the log long enough, and makes one batch wait for all
+//! the copying. Here a thread of its own copies while the writer goes on. Only the end of a checkpoint, after which the log
+//! starts over, must fall between two commits: that is left to the writer, when nearly everything has been copied.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Integer;
+use diesel::sqlite::SqliteConnection;
+use domain::store::StoreError;
+
+use super::connection::{self, Access};
+
+/// How often at most the length of the log is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Copying begins when so many pages (8 MiB) wait in the log: a page that many batches change is then copied once.
+const COPY_PAGES: i32 = 2_000;
+
+/// The log is started over once it is so long (64 MiB), which bounds the file and the time to read it after a crash.
+const START_OVER_PAGES: i32 = 16_000;
+
+/// Copies what is in the log, without waiting for anybody.
+const COPY: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+
+/// The writer's side of the checkpointing thread.
+pub(super) struct Checkpoints {
+    committed: Sender<()>,
+    finish_due: Arc<AtomicBool>,
+}
+
+#[derive(QueryableByName)]
+struct LogState {
+    #[diesel(sql_type = Integer)]
+    log: i32,
+    #[diesel(sql_type = Integer)]
+    checkpointed: i32,
+}
+
+impl Checkpoints {
+    /// Starts the thread for the file at `path`. It ends when this value is dropped.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
+        let connection = connection::open(path, Access::Write).map_err(StoreError::unavailable)?;
+        let (committed, commits) = bounded(1);
+        let finish_due = Arc::new(AtomicBool::new(false));
+        let due = Arc::clone(&finish_due);
+        let spawned = thread::Builder::new()
+            .name("purser-checkpoint".to_owned())
+            .spawn(move || keep_short(connection, &commits, &due));
+        spawned.map_err(StoreError::unavailable)?;
+        Ok(Self { committed, finish_due })
+    }
+
+    /// To be called by the writer between two transactions.
+    pub(super) fn between_commits(&self, writer: &mut SqliteConnection) {
+        if self.finish_due.swap(false, Ordering::Relaxed) {
+            log_failure(writer.batch_execute(COPY));
+        }
+        // A full channel means that the thread knows already.
+        let _ = self.committed.try_send(());
+    }
+}
+
+fn keep_short(mut connection: SqliteConnection, commits: &Receiver<()>, finish_due: &AtomicBool) {
+    while commits.recv().is_ok() {
+        thread::sleep(LOOK_EVERY);
+        // SQLite's NOOP mode tells the length of the log and how much of it has been copied, and does nothing.
+        let state = diesel::sql_query("PRAGMA wal_checkpoint(NOOP)").get_result::<LogState>(&mut connection);
+        let Ok(LogState { log, checkpointed }) = state else { continue };
+        if COPY_PAGES <= log - checkpointed {
+            log_failure(connection.batch_execute(COPY));
+        }
+        if START_OVER_PAGES <= log {
+            finish_due.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A failed checkpoint loses nothing: the log keeps what was not copied. It only grows.
+fn log_failure(result: QueryResult<()>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "cannot move the write-ahead log into the database file");
+    }
+}
