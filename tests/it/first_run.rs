@@ -1,9 +1,11 @@
 //! A stranger types one command, pastes what it prints, and has 500 gold.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::api::{Api, Reply};
@@ -81,6 +83,30 @@ async fn the_first_run_prints_a_command_that_credits_500_gold_however_often_it_i
     let second = sent(&api, &words).await;
     assert_eq!(second.ok(200), json!({ "data": { "economyKey": "gold", "balance": 500, "applied": false } }));
     assert_eq!(api.balance("player-1", "gold").await, Some(500));
+}
+
+#[tokio::test]
+async fn without_any_argument_it_serves_a_store_in_the_working_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_purser"))
+        .env_clear()
+        .env("PURSER_LISTEN", "127.0.0.1:0")
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut said = String::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        said.push_str(&line);
+        if line.contains("curl") {
+            break;
+        }
+    }
+    assert!(said.contains("./purser-data/purser.sqlite3") && said.contains("ks_sandbox_"), "{said}");
+    assert!(folder.path().join("purser-data/purser.sqlite3").exists());
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use crate::BAD_USAGE;
 /// variable named beside it, or in a TOML file (--config) under its own name with `_` for `-`; an option wins over the
 /// environment, and the environment over the file.
 #[derive(Debug, Parser)]
-#[command(name = "purser", version, subcommand_required = true)]
+#[command(name = "purser", version, arg_required_else_help = false, override_usage = "purser [OPTIONS] [COMMAND]")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -250,8 +250,12 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
 
 fn read(mut arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
     let no_command = |error: &clap::Error| {
-        matches!(error.kind(), ErrorKind::MissingSubcommand | ErrorKind::UnknownArgument)
-            && !arguments.iter().any(|argument| command().find_subcommand(argument).is_some())
+        matches!(
+            error.kind(),
+            ErrorKind::MissingSubcommand
+                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                | ErrorKind::UnknownArgument
+        ) && !arguments.iter().any(|argument| command().find_subcommand(argument).is_some())
     };
     match read_exactly(&arguments) {
         Err(error) if no_command(&error) => {

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
@@ -19,6 +20,10 @@ use crate::routes;
 
 /// How long a stopping server waits for requests in flight, in seconds.
 const SHUTDOWN_TIMEOUT_S: u64 = 10;
+
+/// How long an idle connection is kept: longer than the connection pools of common clients keep theirs, so that it is the
+/// client who closes, never the server while a request is on its way.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Everything that the routes need.
 #[derive(Clone)]
@@ -43,7 +48,7 @@ pub struct App {
 /// # Errors
 /// When the listener cannot be used.
 pub fn serve(app: App, listener: TcpListener, workers: usize) -> std::io::Result<Server> {
-    let server = HttpServer::new(move || http_app(&app)).workers(workers).disable_signals();
+    let server = HttpServer::new(move || http_app(&app)).workers(workers).keep_alive(KEEP_ALIVE).disable_signals();
     Ok(server.tcp_nodelay(true).shutdown_timeout(SHUTDOWN_TIMEOUT_S).listen(listener)?.run())
 }
 

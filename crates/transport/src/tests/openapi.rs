@@ -20,6 +20,15 @@ async fn the_document_is_served_as_it_is_printed() {
 }
 
 #[test]
+fn the_committed_document_is_the_one_that_is_generated() {
+    let committed = include_str!("../../../../openapi.server.json");
+    assert!(
+        committed == openapi_json(),
+        "openapi.server.json is out of date: run `cargo xtask openapi` and read the diff"
+    );
+}
+
+#[test]
 fn every_response_is_described_and_every_failure_has_the_one_shape() {
     for (path, item) in document()["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
