@@ -152,13 +152,11 @@ impl KeyRing {
             // A key changed while this was read: it holds for this request, which began before, and for no later one.
             return Ok(record);
         }
-        let by_id = &mut records.by_id;
-        if RECORDS_MAX <= by_id.len() {
-            by_id.retain(|_, remembered| remembered.at <= now && now.since(remembered.at) < RECORD_FRESH);
+        if RECORDS_MAX <= records.by_id.len() {
+            // Forgetting is always safe. Picking out what is stale would cost a scan for every key that a guesser makes up.
+            records.by_id.clear();
         }
-        if by_id.len() < RECORDS_MAX {
-            by_id.insert(public_id.clone(), Remembered { at: now, record: record.clone() });
-        }
+        records.by_id.insert(public_id.clone(), Remembered { at: now, record: record.clone() });
         Ok(record)
     }
 
