@@ -270,6 +270,7 @@ impl Ledger {
             balance: after.balance,
             version: after.version,
             version_before: before.version,
+            first_at: command.at,
             at: command.at,
         });
     }

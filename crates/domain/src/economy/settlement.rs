@@ -88,6 +88,8 @@ pub struct AccountChange {
     pub version: i64,
     /// How many it had before; 0 means that it must be inserted. An adapter refuses to update any other version.
     pub version_before: i64,
+    /// When it changed first in this batch: when it was opened, if it is new.
+    pub first_at: Timestamp,
     /// When it changed last.
     pub at: Timestamp,
 }

@@ -1,9 +1,12 @@
 //! Moves the write-ahead log into the database file, beside the writer instead of in its way.
 //!
 //! SQLite's own automatic checkpoint runs in the commit that makes the log long enough, and makes one batch wait for all
-//! the copying. Here a thread of its own copies while the writer goes on. Only the end of a checkpoint, after which the log
-//! starts over, must fall between two commits: that is left to the writer, when nearly everything has been copied.
+//! the copying. Here a thread of its own copies, and waits for the disk, while the writer goes on. Only the end of a
+//! checkpoint, after which the log starts over, must fall between two commits: that is left to the writer, when nearly
+//! everything has been copied and is on disk.
 
+use std::fmt;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,12 +55,15 @@ impl Checkpoints {
     /// When the file cannot be opened.
     pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
         let connection = connection::open(path, Access::Write).map_err(StoreError::unavailable)?;
+        let database = File::open(path).map_err(StoreError::unavailable)?;
+        // Never closed: closing any descriptor of a file releases the locks that SQLite holds on it in this process.
+        let database: &'static File = Box::leak(Box::new(database));
         let (committed, commits) = bounded(1);
         let finish_due = Arc::new(AtomicBool::new(false));
         let due = Arc::clone(&finish_due);
         let spawned = thread::Builder::new()
             .name("purser-checkpoint".to_owned())
-            .spawn(move || keep_short(connection, &commits, &due));
+            .spawn(move || keep_short(connection, database, &commits, &due));
         spawned.map_err(StoreError::unavailable)?;
         Ok(Self { committed, finish_due })
     }
@@ -72,23 +78,33 @@ impl Checkpoints {
     }
 }
 
-fn keep_short(mut connection: SqliteConnection, commits: &Receiver<()>, finish_due: &AtomicBool) {
+fn keep_short(mut connection: SqliteConnection, database: &File, commits: &Receiver<()>, finish_due: &AtomicBool) {
     while commits.recv().is_ok() {
         thread::sleep(LOOK_EVERY);
         // SQLite's NOOP mode tells the length of the log and how much of it has been copied, and does nothing.
         let state = diesel::sql_query("PRAGMA wal_checkpoint(NOOP)").get_result::<LogState>(&mut connection);
         let Ok(LogState { log, checkpointed }) = state else { continue };
-        if COPY_PAGES <= log - checkpointed {
-            log_failure(connection.batch_execute(COPY));
+        let start_over = START_OVER_PAGES <= log;
+        if start_over || COPY_PAGES <= log - checkpointed {
+            copy(&mut connection, database);
         }
-        if START_OVER_PAGES <= log {
+        if start_over {
+            // What was committed during the first, long copy is copied by a second, short one; what is left to the writer
+            // is what was committed during that.
+            copy(&mut connection, database);
             finish_due.store(true, Ordering::Relaxed);
         }
     }
 }
 
+fn copy(connection: &mut SqliteConnection, database: &File) {
+    log_failure(connection.batch_execute(COPY));
+    // SQLite itself waits for the disk only when it has copied everything, which would leave that wait to the writer.
+    log_failure(database.sync_data());
+}
+
 /// A failed checkpoint loses nothing: the log keeps what was not copied. It only grows.
-fn log_failure(result: QueryResult<()>) {
+fn log_failure(result: Result<(), impl fmt::Display>) {
     if let Err(error) = result {
         tracing::warn!(%error, "cannot move the write-ahead log into the database file");
     }

@@ -23,13 +23,14 @@ pub(super) enum Access {
 const BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 20000;";
 
 /// `synchronous=FULL` makes a commit wait for the disk: an answered write is durable.
-/// The page cache is an upper bound (64 MiB), filled only as needed. The automatic checkpoint is the last resort, should
+/// The page cache is an upper bound (32 MiB), filled only as needed: SQLite walks all of it in a commit that split a page,
+/// so that a larger one makes a large ledger slower, not faster. The automatic checkpoint is the last resort, should
 /// the checkpointing thread fail (see `checkpoint`).
 const WRITER: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
-    PRAGMA cache_size = -65536;
+    PRAGMA cache_size = -32768;
     PRAGMA wal_autocheckpoint = 64000;
     PRAGMA temp_store = MEMORY;
 ";

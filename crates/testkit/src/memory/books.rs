@@ -150,7 +150,7 @@ impl Books {
         let account = self.accounts.entry(place).or_insert_with(|| Account {
             id: change.id,
             balance: Balance::ZERO,
-            opened_at: change.at,
+            opened_at: change.first_at,
             changed_at: change.at,
             entries: Vec::new(),
         });

@@ -9,6 +9,7 @@ use diesel::sqlite::SqliteConnection;
 use domain::economy::{AccountChange, Entry, Position, Settlement};
 use domain::tenancy::RealmId;
 use domain::text::FreeText;
+use thiserror::Error as ThisError;
 
 use super::grants;
 use crate::sqlite::players;
@@ -86,12 +87,12 @@ pub(super) fn settlement(connection: &mut SqliteConnection, settlement: &Settlem
 }
 
 fn account(connection: &mut SqliteConnection, change: &AccountChange) -> QueryResult<()> {
-    let AccountChange { realm, id, player, asset, balance, version, version_before, at } = change;
+    let AccountChange { realm, id, player, asset, balance, version, version_before, first_at, at } = change;
     let (player, kind, key) = (player.0.as_bytes().as_slice(), asset.kind.as_str(), asset.key.as_str());
     let (realm, balance, version, at) = (realm.0, balance.get(), *version, at.unix_micros());
     let stored = if *version_before == 0 {
         let id = id.0.as_bytes().as_slice();
-        let (created_at, updated_at) = (at, at);
+        let (created_at, updated_at) = (first_at.unix_micros(), at);
         InsertAccount { realm, player, kind, key, id, balance, version, created_at, updated_at }.execute(connection)?
     } else {
         let (updated_at, version_before) = (at, *version_before);
@@ -123,7 +124,14 @@ fn entry(connection: &mut SqliteConnection, entry: &Entry) -> QueryResult<()> {
     exactly_one(statement.execute(connection)?)
 }
 
+/// Something else changed the store between the reading and the writing of one transaction, which SQLite rules out.
+#[derive(Debug, ThisError)]
+#[error("a statement that was to change one row changed {changed}")]
+struct StaleState {
+    changed: usize,
+}
+
 /// A statement that was to change one row and changed another number met a state that was not the one decided on.
 pub(super) fn exactly_one(changed: usize) -> QueryResult<()> {
-    if changed == 1 { Ok(()) } else { Err(Error::RollbackTransaction) }
+    if changed == 1 { Ok(()) } else { Err(Error::SerializationError(Box::new(StaleState { changed }))) }
 }
