@@ -25,8 +25,8 @@ use super::connection::{self, Access};
 /// How often at most the length of the log is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Copying begins when so many pages (8 MiB) wait in the log: a page that many batches change is then copied once.
-const COPY_PAGES: i32 = 2_000;
+/// Copying begins when so many pages (16 MiB) wait in the log: a page that many batches change is then copied once.
+const COPY_PAGES: i32 = 4_000;
 
 /// The log is started over once it is so long (64 MiB), which bounds the file and the time to read it after a crash.
 const START_OVER_PAGES: i32 = 16_000;
@@ -86,21 +86,17 @@ fn keep_short(mut connection: SqliteConnection, database: &File, commits: &Recei
         let Ok(LogState { log, checkpointed }) = state else { continue };
         let start_over = START_OVER_PAGES <= log;
         if start_over || COPY_PAGES <= log - checkpointed {
-            copy(&mut connection, database);
+            log_failure(connection.batch_execute(COPY));
         }
         if start_over {
-            // What was committed during the first, long copy is copied by a second, short one; what is left to the writer
-            // is what was committed during that.
-            copy(&mut connection, database);
+            // SQLite itself waits for the disk only when it has copied everything, which would leave that wait to the
+            // writer. What was committed during the wait is copied once more; what is left to the writer is what is
+            // committed during that.
+            log_failure(database.sync_data());
+            log_failure(connection.batch_execute(COPY));
             finish_due.store(true, Ordering::Relaxed);
         }
     }
-}
-
-fn copy(connection: &mut SqliteConnection, database: &File) {
-    log_failure(connection.batch_execute(COPY));
-    // SQLite itself waits for the disk only when it has copied everything, which would leave that wait to the writer.
-    log_failure(database.sync_data());
 }
 
 /// A failed checkpoint loses nothing: the log keeps what was not copied. It only grows.
