@@ -65,42 +65,40 @@ fn sequences(rows: &[Value]) -> BTreeMap<(String, String), Vec<usize>> {
     by_asset
 }
 
-#[tokio::test]
-async fn the_ledger_is_read_oldest_first_without_a_skip_or_a_repeat_while_writes_go_on() {
+/// Reads a whole ledger, page by page, while it grows.
+async fn ledger_read_while_writes_go_on(list: &str) -> Vec<Value> {
     let purser = Purser::start().await;
     let api = purser.api();
     for number in 0..ENTRIES {
         write(&api, number).await;
     }
     let writer = Writer::start(&api, ENTRIES);
-    let rows = api.all("players/p/ledger?order=asc&limit=7").await;
+    let rows = api.all(list).await;
     let written = writer.stop().await;
     assert!(ENTRIES <= rows.len() && rows.len() <= written, "{} of {written}", rows.len());
-    for (asset, sequences) in sequences(&rows) {
+    rows
+}
+
+/// Checks that no row is missing from the first on, nor there twice, in the order in which they were written.
+fn check_complete(oldest_first: &[Value]) {
+    for (asset, sequences) in sequences(oldest_first) {
         assert_eq!(sequences, (1..=sequences.len()).collect::<Vec<_>>(), "{asset:?}");
     }
-    for (number, row) in rows.iter().enumerate() {
+    for (number, row) in oldest_first.iter().enumerate() {
         assert_eq!(row["reason"], format!("entry {number}"), "in the order in which they were written");
     }
 }
 
 #[tokio::test]
+async fn the_ledger_is_read_oldest_first_without_a_skip_or_a_repeat_while_writes_go_on() {
+    check_complete(&ledger_read_while_writes_go_on("players/p/ledger?order=asc&limit=7").await);
+}
+
+#[tokio::test]
 async fn the_ledger_is_read_newest_first_without_a_skip_or_a_repeat_while_writes_go_on() {
-    let purser = Purser::start().await;
-    let api = purser.api();
-    for number in 0..ENTRIES {
-        write(&api, number).await;
-    }
-    let writer = Writer::start(&api, ENTRIES);
-    let rows = api.all("players/p/ledger?limit=7").await;
-    let written = writer.stop().await;
-    assert!(ENTRIES <= rows.len() && rows.len() <= written, "{} of {written}", rows.len());
-    for (asset, sequences) in sequences(&rows) {
-        assert_eq!(sequences, (1..=sequences.len()).rev().collect::<Vec<_>>(), "{asset:?}");
-    }
-    for (number, row) in rows.iter().rev().enumerate() {
-        assert_eq!(row["reason"], format!("entry {number}"), "in the order in which they were written");
-    }
+    let mut rows = ledger_read_while_writes_go_on("players/p/ledger?limit=7").await;
+    rows.reverse();
+    check_complete(&rows);
 }
 
 #[tokio::test]

@@ -249,13 +249,14 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
 }
 
 fn read(mut arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let known = Cli::command();
     let no_command = |error: &clap::Error| {
         matches!(
             error.kind(),
             ErrorKind::MissingSubcommand
                 | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
                 | ErrorKind::UnknownArgument
-        ) && !arguments.iter().any(|argument| command().find_subcommand(argument).is_some())
+        ) && !arguments.iter().any(|argument| known.find_subcommand(argument).is_some())
     };
     match read_exactly(&arguments) {
         Err(error) if no_command(&error) => {
@@ -274,8 +275,8 @@ fn read_exactly(arguments: &[OsString]) -> Result<Cli, clap::Error> {
 /// serving, which is what it does without a command, and no help shows the value of an environment variable, which may
 /// hold a password.
 fn command() -> clap::Command {
-    let derived = Cli::command().mut_args(|argument| argument.hide_env_values(true));
-    let derived = derived.mut_subcommand("serve", |serve| serve.mut_args(|argument| argument.hide_env_values(true)));
+    let discreet = |argument: clap::Arg| argument.hide_env_values(true);
+    let derived = Cli::command().mut_args(discreet).mut_subcommand("serve", |serve| serve.mut_args(discreet));
     let serve = derived.find_subcommand("serve").cloned().unwrap_or_default();
     let options = serve.help_template("{options}").render_help().to_string();
     derived.after_help(format!("Options of serve:\n{}", options.trim_end()))

@@ -198,7 +198,7 @@ async fn attempt(connection: &mut Connection, request: Request<Full<Bytes>>) -> 
 }
 
 async fn batch_sizes(observer: &mut Connection) -> Option<BatchSizes> {
-    // The server closes connections that were idle for as long as a phase lasts.
+    // A phase may last longer than the server keeps an idle connection.
     observer.reopen().await.ok()?;
     let (status, body) = observer.get("/metrics").await.ok()?;
     if status == StatusCode::OK { BatchSizes::parse(&String::from_utf8_lossy(&body)) } else { None }

@@ -83,8 +83,15 @@ fn keep_short(mut connection: SqliteConnection, database: &File, commits: &Recei
         thread::sleep(LOOK_EVERY);
         // SQLite's NOOP mode tells the length of the log and how much of it has been copied, and does nothing.
         let state = diesel::sql_query("PRAGMA wal_checkpoint(NOOP)").get_result::<LogState>(&mut connection);
-        let Ok(LogState { log, checkpointed }) = state else { continue };
-        let start_over = START_OVER_PAGES <= log;
+        let LogState { log, checkpointed } = match state {
+            Ok(state) => state,
+            Err(error) => {
+                log_failure(Err(error));
+                continue;
+            }
+        };
+        // A log that is all copied starts over by itself with the next write.
+        let start_over = START_OVER_PAGES <= log && checkpointed < log;
         if start_over || COPY_PAGES <= log - checkpointed {
             log_failure(connection.batch_execute(COPY));
         }

@@ -9,7 +9,6 @@ use diesel::sqlite::SqliteConnection;
 use domain::economy::{AccountChange, Entry, Position, Settlement};
 use domain::tenancy::RealmId;
 use domain::text::FreeText;
-use thiserror::Error as ThisError;
 
 use super::grants;
 use crate::sqlite::players;
@@ -125,7 +124,7 @@ fn entry(connection: &mut SqliteConnection, entry: &Entry) -> QueryResult<()> {
 }
 
 /// Something else changed the store between the reading and the writing of one transaction, which SQLite rules out.
-#[derive(Debug, ThisError)]
+#[derive(Debug, thiserror::Error)]
 #[error("a statement that was to change one row changed {changed}")]
 struct StaleState {
     changed: usize,
