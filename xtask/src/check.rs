@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{test, tidy, workspace};
+use crate::{postgres, test, tidy, workspace};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -16,6 +16,7 @@ const STEPS: &[Step] =
 pub(crate) fn run() -> Result<()> {
     // Asked now, because the answer would otherwise come after minutes of compiling.
     test::require_nextest()?;
+    postgres::require()?;
     for (index, (name, step)) in STEPS.iter().enumerate() {
         let place = format!("step {} of {}, {name}", index + 1, STEPS.len());
         println!("==> {place}");

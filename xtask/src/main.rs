@@ -1,11 +1,13 @@
 //! `cargo xtask <command>`: everything this repository does besides being built.
 //!
-//! One module per command. A task runs the ordinary tools or reads files; it depends on none of our crates, so it can
-//! judge a workspace that does not compile.
+//! One module per command. A task runs the ordinary tools or reads files; of our crates it depends only on the one that runs
+//! PostgreSQL, which depends on none, so it can judge a workspace that does not compile.
 
 mod bench;
 mod check;
+mod migrate;
 mod openapi;
+mod postgres;
 mod test;
 mod tidy;
 mod workspace;
@@ -33,6 +35,11 @@ enum Task {
         #[arg(last = true)]
         nextest: Vec<OsString>,
     },
+    /// Migrate a developer's database, begin a migration, or prove them all
+    #[command(subcommand)]
+    Migrate(migrate::Action),
+    /// Run a private PostgreSQL until Ctrl-C, for tests and servers started by hand
+    Postgres,
     /// The rules that no compiler knows: crate graph, lints, migrations, names, module headers
     Tidy,
     /// Write openapi.server.json from what the server says it serves
@@ -49,6 +56,8 @@ fn main() -> ExitCode {
     let outcome = match CommandLine::parse().task {
         Task::Check => check::run(),
         Task::Test { nextest } => test::run(&nextest),
+        Task::Migrate(action) => migrate::run(&action),
+        Task::Postgres => postgres::run(),
         Task::Tidy => tidy::run(),
         Task::Openapi { check: true } => openapi::compare(),
         Task::Openapi { check: false } => openapi::write(),

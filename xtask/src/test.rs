@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::{Result, ensure};
 
+use crate::postgres::Server;
 use crate::workspace;
 
 /// Runs the doc tests and then every other test; with arguments for nextest, only what they select.
@@ -14,7 +15,9 @@ pub(crate) fn run(nextest: &[OsString]) -> Result<()> {
         doc_tests.args(["test", "--doc", "--workspace", "--locked", "--quiet"]);
         workspace::run(doc_tests)?;
     }
+    let server = Server::bring_up()?;
     let mut tests = workspace::cargo();
+    server.tell(&mut tests);
     tests.args(["nextest", "run", "--locked"]);
     if !nextest.iter().any(names_a_package) {
         tests.arg("--workspace");

@@ -3,4 +3,7 @@
 //! An adapter must not decide anything: it loads what a decision needs, asks the domain, and stores the answer, all in one
 //! transaction that it alone opens.
 
+pub mod migrations;
+pub mod postgres;
+mod rows;
 pub mod sqlite;

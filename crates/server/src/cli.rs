@@ -35,7 +35,8 @@ pub(crate) struct CommonArgs {
     #[arg(long, env = "PURSER_DATA_DIR", value_name = "DIR", global = true)]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// The store: sqlite:PATH of a file [default: sqlite:DATA_DIR/purser.sqlite3]
+    /// The store: sqlite:PATH of a file, or postgres://user:password@host:port/database
+    /// [default: sqlite:DATA_DIR/purser.sqlite3]
     #[arg(long, env = "PURSER_DATABASE_URL", value_name = "URL", global = true)]
     pub(crate) database_url: Option<String>,
 
@@ -114,6 +115,18 @@ pub(crate) struct ServeArgs {
     /// Writes that may wait for the store before further ones are answered 503 [default: 8192]
     #[arg(long, env = "PURSER_QUEUE_DEPTH", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) queue_depth: Option<u32>,
+
+    /// On PostgreSQL, apply pending migrations before serving instead of refusing to start (SQLite always does)
+    #[arg(long, env = "PURSER_MIGRATE", value_parser = BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub(crate) migrate: bool,
+
+    /// On PostgreSQL, connections that write, each storing a batch of its own [default: 4]
+    #[arg(long, env = "PURSER_LANES", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) lanes: Option<u16>,
+
+    /// On PostgreSQL, connections that read [default: 8]
+    #[arg(long, env = "PURSER_READ_CONNECTIONS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) read_connections: Option<u16>,
 }
 
 /// Verbs of `purser migrate`.
@@ -125,6 +138,8 @@ pub(crate) enum MigrateAction {
     Up,
     /// Revert the newest one, with the data that it holds
     Down,
+    /// On PostgreSQL with the Citus extension, distribute the tables by realm over its nodes
+    Distribute,
 }
 
 /// Verbs of `purser studio`.

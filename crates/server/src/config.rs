@@ -1,18 +1,20 @@
 //! Settings: from options, the environment and a TOML file, in this order of precedence, checked before anything starts.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use persistence::postgres::{PostgresAddress, PostgresOptions};
 use serde::Deserialize;
 
 use crate::cli::{Cli, Command, LogFormat};
 
 /// Everything that can be set, complete.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// The file of the embedded store.
-    pub(crate) database: PathBuf,
+    /// Where the data is.
+    pub(crate) database: Database,
     /// Where to listen.
     pub(crate) listen: SocketAddr,
     /// Whether an empty store gets a demo studio, game and key.
@@ -21,10 +23,33 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     /// Writes that may wait for the store.
     pub(crate) queue_depth: usize,
+    /// Whether pending migrations are applied before serving on PostgreSQL.
+    pub(crate) migrate: bool,
+    /// How PostgreSQL is used.
+    pub(crate) postgres: PostgresOptions,
     /// What to log.
     pub(crate) log: String,
     /// How to log.
     pub(crate) log_format: LogFormat,
+}
+
+/// Where the data is.
+#[derive(Debug, Clone)]
+pub(crate) enum Database {
+    /// In a file, by the embedded SQLite.
+    Sqlite(PathBuf),
+    /// In a PostgreSQL database.
+    Postgres(PostgresAddress),
+}
+
+/// As a person would recognise it; without a password.
+impl fmt::Display for Database {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(formatter, "{}", path.display()),
+            Self::Postgres(address) => write!(formatter, "{address}"),
+        }
+    }
 }
 
 /// The settings file.
@@ -37,6 +62,9 @@ struct SettingsFile {
     no_demo: Option<bool>,
     workers: Option<u16>,
     queue_depth: Option<u32>,
+    migrate: Option<bool>,
+    lanes: Option<u16>,
+    read_connections: Option<u16>,
     log: Option<String>,
     log_format: Option<LogFormat>,
 }
@@ -66,9 +94,11 @@ impl Settings {
         let url = common.database_url.clone().or(file.database_url);
         let workers = serve.and_then(|serve| serve.workers).or(file.workers);
         let queue_depth = serve.and_then(|serve| serve.queue_depth).or(file.queue_depth);
+        let lanes = serve.and_then(|serve| serve.lanes).or(file.lanes);
+        let read_connections = serve.and_then(|serve| serve.read_connections).or(file.read_connections);
         let listen = serve.and_then(|serve| serve.listen).or(file.listen);
         Ok(Self {
-            database: database_path(url.as_deref(), &data_dir)?,
+            database: database(url.as_deref(), &data_dir)?,
             listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT))),
             demo: !(serve.is_some_and(|serve| serve.no_demo) || file.no_demo.unwrap_or(false)),
             workers: match workers {
@@ -81,6 +111,8 @@ impl Settings {
                 Some(depth) => usize::try_from(depth).context("queue_depth is too large")?,
                 None => domain::economy::QUEUE_DEPTH,
             },
+            migrate: serve.is_some_and(|serve| serve.migrate) || file.migrate.unwrap_or(false),
+            postgres: postgres_options(lanes, read_connections)?,
             log: common.log.clone().or(file.log).unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: common.log_format.or(file.log_format).unwrap_or(LogFormat::Auto),
         })
@@ -98,17 +130,31 @@ impl SettingsFile {
     }
 }
 
-/// Where the embedded store's file is.
-fn database_path(url: Option<&str>, data_dir: &Path) -> anyhow::Result<PathBuf> {
-    let Some(url) = url else { return Ok(data_dir.join(DATABASE_FILE)) };
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        bail!("this version keeps its data in SQLite only; leave PURSER_DATABASE_URL unset, or use sqlite:PATH");
+fn postgres_options(lanes: Option<u16>, read_connections: Option<u16>) -> anyhow::Result<PostgresOptions> {
+    let default = PostgresOptions::default();
+    let count = |name: &str, given: Option<u16>, default: usize| match given {
+        Some(0) => bail!("{name} must be at least 1"),
+        Some(count) => Ok(usize::from(count)),
+        None => Ok(default),
+    };
+    Ok(PostgresOptions {
+        lanes: count("lanes", lanes, default.lanes)?,
+        readers: count("read_connections", read_connections, default.readers)?,
+        ..default
+    })
+}
+
+/// Where the data is, by `url` or in the embedded store's file under `data_dir`. No message repeats the URL, which may hold
+/// a password.
+fn database(url: Option<&str>, data_dir: &Path) -> anyhow::Result<Database> {
+    let Some(url) = url else { return Ok(Database::Sqlite(data_dir.join(DATABASE_FILE))) };
+    if PostgresAddress::is_meant_by(url) {
+        return Ok(Database::Postgres(PostgresAddress::parse(url)?));
     }
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
     match path {
-        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-        // The URL is not repeated: a URL may hold a password.
-        Some(_) | None => bail!("the database URL must be sqlite:PATH"),
+        Some(path) if !path.is_empty() => Ok(Database::Sqlite(PathBuf::from(path))),
+        Some(_) | None => bail!("the database URL must be sqlite:PATH or postgres://user:password@host:port/database"),
     }
 }
 
@@ -125,7 +171,7 @@ mod tests {
     fn nothing_need_be_configured() {
         let settings = resolve(&["purser", "serve"]).expect("defaults are valid");
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
-        assert_eq!(settings.database, Path::new("./purser-data/purser.sqlite3"));
+        assert_eq!(settings.database.to_string(), "./purser-data/purser.sqlite3");
         assert!(settings.demo);
     }
 
@@ -153,14 +199,32 @@ mod tests {
     }
 
     #[test]
-    fn a_database_url_names_a_sqlite_file() {
+    fn a_database_url_names_a_sqlite_file_or_a_postgresql_database() {
         let folder = Path::new("data");
         for url in ["sqlite:/a/b.db", "sqlite:///a/b.db"] {
-            assert_eq!(database_path(Some(url), folder).expect("valid"), Path::new("/a/b.db"));
+            assert_eq!(database(Some(url), folder).expect("valid").to_string(), "/a/b.db");
         }
-        for url in ["postgres://user:secret@host/db", "mysql://x", "sqlite:", ""] {
-            let error = database_path(Some(url), folder).expect_err("refused").to_string();
-            assert!(!error.contains("secret"), "{error}");
+        for url in ["postgres://user:secret@host/db", "postgresql://user:secret@host:5432/db"] {
+            assert_eq!(database(Some(url), folder).expect("valid").to_string(), "PostgreSQL at host:5432/db");
         }
+        for url in [
+            "postgres://user:secret@host:port/db",
+            "postgres://user:secret@host/db?sslmode=x",
+            "mysql://x",
+            "sqlite:",
+            "",
+        ] {
+            let error = database(Some(url), folder).expect_err("refused");
+            assert!(!format!("{error:#}").contains("secret"), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn nothing_can_be_done_with_no_connection() {
+        for option in ["--lanes", "--read-connections"] {
+            assert!(resolve(&["purser", "serve", option, "0"]).is_err(), "{option}");
+        }
+        let settings = resolve(&["purser", "serve", "--lanes", "2", "--read-connections", "3"]).expect("valid");
+        assert_eq!((settings.postgres.lanes, settings.postgres.readers), (2, 3));
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! Never a live key, never a default password: the key is made of fresh randomness and shown this once.
 
+use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use domain::keys::{Keys, NewKey, PermissionSet};
-use domain::tenancy::{Environment, Slug, Tenancy};
+use domain::tenancy::{DirectoryError, Environment, Slug, Tenancy};
 use domain::text::FreeText;
 
 const DEMO: &str = "demo";
@@ -17,7 +17,12 @@ pub(crate) async fn make_demo(tenancy: &Tenancy, keys: &Keys) -> anyhow::Result<
         return Ok(None);
     }
     let demo = Slug::try_new(DEMO)?;
-    tenancy.create_studio(demo.clone()).await?;
+    match tenancy.create_studio(demo.clone()).await {
+        Ok(_) => {}
+        // Another server on the same database is making it right now, and prints the key.
+        Err(DirectoryError::StudioExists(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
     tenancy.create_game(demo.clone(), demo.clone()).await?;
     let realm = tenancy.find_realm(&demo, &demo, Environment::Sandbox).await?;
     let name = FreeText::try_new("first run")?;
@@ -27,14 +32,14 @@ pub(crate) async fn make_demo(tenancy: &Tenancy, keys: &Keys) -> anyhow::Result<
 }
 
 /// What a person who starts the server wants to know.
-pub(crate) fn banner(listen: SocketAddr, database: &Path, demo_key: Option<&str>) -> String {
+pub(crate) fn banner(listen: SocketAddr, database: impl fmt::Display, demo_key: Option<&str>) -> String {
     let url = format!("http://{}", reachable(listen));
     let mut lines = vec![
         format!("Purser {}: an exact, replay-safe ledger for game studios.", env!("CARGO_PKG_VERSION")),
         String::new(),
         format!("  API   {url}/server/v1"),
         format!("  Docs  {url}/docs"),
-        format!("  Data  {}", database.display()),
+        format!("  Data  {}", database),
     ];
     if let Some(key) = demo_key {
         lines.extend([
@@ -74,7 +79,7 @@ mod tests {
     #[test]
     fn the_banner_shows_an_address_that_a_client_can_use() {
         let listen = "0.0.0.0:80".parse().expect("an address");
-        let text = banner(listen, Path::new("x"), None);
+        let text = banner(listen, "x", None);
         assert!(text.contains("http://127.0.0.1:80/server/v1"), "{text}");
         assert!(!text.contains("curl"), "{text}");
     }

@@ -50,7 +50,7 @@ fn run(cli: Cli, settings: config::Settings) -> anyhow::Result<()> {
     runtime.block_on(async move {
         match cli.command {
             Command::Serve(_) => serve::serve(&settings).await,
-            Command::Migrate { action } => commands::migrate::run(&settings, action),
+            Command::Migrate { action } => commands::migrate::run(&settings, action).await,
             Command::Studio { action } => commands::studio::run(&settings, action).await,
             Command::Game { action } => commands::game::run(&settings, action).await,
             Command::Keys { action } => commands::keys::run(&settings, action).await,

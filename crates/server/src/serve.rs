@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use domain::economy::{Economy, Queue};
-use domain::keys::{KeyRing, KeyStore};
-use persistence::sqlite::{ServeLock, SqliteStore};
+use domain::keys::KeyRing;
+use persistence::sqlite::ServeLock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use transport::App;
 
-use crate::config::Settings;
+use crate::config::{Database, Settings};
 use crate::first_run;
 use crate::observe::{Observer, causes, start_metrics};
-use crate::store::{self, IfAbsent};
+use crate::store::{self, IfAbsent, Store};
 use crate::system::{SystemClock, SystemIds};
 
 /// How often the uses of keys are written down. A key's use is noted at most once a minute anyway.
@@ -27,12 +27,19 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// Serves until a signal, then finishes what is in flight.
 pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
-    store::create_folder(&settings.database)?;
-    let _lock = ServeLock::acquire(&settings.database)?;
+    let _lock = match &settings.database {
+        Database::Sqlite(path) => {
+            store::create_folder(path)?;
+            Some(ServeLock::acquire(path)?)
+        }
+        // Any number of servers may share it.
+        Database::Postgres(_) => None,
+    };
     let listener =
         TcpListener::bind(settings.listen).with_context(|| format!("cannot listen on {}", settings.listen))?;
     let address = listener.local_addr()?;
-    let store = store::open(settings, IfAbsent::Create)?;
+    let if_absent = if settings.migrate { IfAbsent::Migrate } else { IfAbsent::Create };
+    let store = store::open(settings, if_absent).await?;
     let (keys, ring) = store::keys(&store);
     let demo_key = match settings.demo {
         true => first_run::make_demo(&store::tenancy(&store), &keys).await?,
@@ -40,17 +47,16 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     };
 
     let render = start_metrics()?;
-    // One lane: SQLite has one writer.
-    let (queue, lanes) = Queue::open(1, settings.queue_depth);
+    let (queue, lanes) = Queue::open(store.lanes, settings.queue_depth);
     let lanes: Vec<JoinHandle<()>> =
-        lanes.into_iter().map(|lane| tokio::spawn(lane.run(Arc::new(store.clone()), Arc::new(Observer)))).collect();
+        lanes.into_iter().map(|lane| tokio::spawn(lane.run(Arc::clone(&store.economy), Arc::new(Observer)))).collect();
     let housekeeping = tokio::spawn(keep_house(Arc::clone(&ring), store.clone(), render.clone()));
-    let economy = Economy::new(queue, Arc::new(store.clone()), Arc::new(SystemClock), Arc::new(SystemIds));
+    let economy = Economy::new(queue, Arc::clone(&store.reads), Arc::new(SystemClock), Arc::new(SystemIds));
     let app = App {
         economy: Arc::new(economy),
-        players: Arc::new(store.clone()),
+        players: Arc::clone(&store.players),
         key_ring: Arc::clone(&ring),
-        health: Arc::new(store.clone()),
+        health: Arc::clone(&store.health),
         clock: Arc::new(SystemClock),
         render_metrics: Arc::new(move || render.render()),
     };
@@ -61,7 +67,7 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let handle = server.handle();
     let mut served = tokio::spawn(server);
     announce(&first_run::banner(address, &settings.database, demo_key.as_deref()));
-    tracing::info!(%address, database = %settings.database.display(), workers = settings.workers, "listening");
+    tracing::info!(%address, database = %settings.database, workers = settings.workers, "listening");
 
     tokio::select! {
         signal = signals.next() => {
@@ -76,7 +82,7 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         tokio::time::timeout(DRAIN_MAX, lane).await.context("the lane did not finish in time")??;
     }
     note_uses(&ring, &store).await;
-    store.checkpoint().await.context("cannot close the store in order")?;
+    store.close().await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -108,7 +114,7 @@ impl StopSignals {
     }
 }
 
-async fn keep_house(ring: Arc<KeyRing>, store: SqliteStore, metrics: metrics_exporter_prometheus::PrometheusHandle) {
+async fn keep_house(ring: Arc<KeyRing>, store: Store, metrics: metrics_exporter_prometheus::PrometheusHandle) {
     let mut every = tokio::time::interval(HOUSEKEEPING_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -119,12 +125,12 @@ async fn keep_house(ring: Arc<KeyRing>, store: SqliteStore, metrics: metrics_exp
 }
 
 /// Writes down when keys were used. Losing that loses nothing of worth, so a failure is only logged.
-async fn note_uses(ring: &KeyRing, store: &SqliteStore) {
+async fn note_uses(ring: &KeyRing, store: &Store) {
     let uses = ring.take_uses();
     if uses.is_empty() {
         return;
     }
-    if let Err(error) = store.mark_used(&uses).await {
+    if let Err(error) = store.keys.mark_used(&uses).await {
         tracing::warn!(cause = %causes(&error), "cannot write down when keys were last used");
     }
 }

@@ -1,47 +1,135 @@
-//! Opens the store for a command.
+//! Opens the store for a command: whichever database it is in, as the ports that everything else knows.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use domain::keys::{KeyRing, Keys};
-use domain::tenancy::Tenancy;
-use persistence::sqlite::{Migrations, SqliteStore};
+use domain::economy::{EconomyReads, EconomyStore, LedgerAudit};
+use domain::keys::{KeyRing, KeyStore, Keys};
+use domain::players::PlayerReads;
+use domain::store::StoreHealth;
+use domain::tenancy::{Directory, Tenancy};
+use persistence::postgres::{self, PostgresAddress, PostgresStore};
+use persistence::sqlite::{self, SqliteStore};
 
-use crate::config::Settings;
+use crate::config::{Database, Settings};
 use crate::system::{SystemClock, SystemIds};
 
-/// Whether a command may make a store where there is none.
+/// What a command does about a store that is not there, or not as this version needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfAbsent {
-    /// Make it.
+    /// Make the file of an embedded store, with its schema. PostgreSQL's schema is never changed unasked.
     Create,
+    /// Make it on PostgreSQL too.
+    Migrate,
     /// Refuse.
     Refuse,
 }
 
-/// Opens the store of `settings` with its schema in place.
-pub(crate) fn open(settings: &Settings, if_absent: IfAbsent) -> anyhow::Result<SqliteStore> {
-    let path = &settings.database;
-    if if_absent == IfAbsent::Refuse && !path.exists() {
-        bail!("there is no store at {}; `purser serve` or `purser migrate up` makes one", path.display());
+/// An open store. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Store {
+    /// Settles batches.
+    pub(crate) economy: Arc<dyn EconomyStore>,
+    /// Reads balances, ledgers and grants.
+    pub(crate) reads: Arc<dyn EconomyReads>,
+    /// Reads profiles.
+    pub(crate) players: Arc<dyn PlayerReads>,
+    /// Keeps API keys.
+    pub(crate) keys: Arc<dyn KeyStore>,
+    /// Keeps studios and games.
+    pub(crate) directory: Arc<dyn Directory>,
+    /// Audits the books.
+    pub(crate) audit: Arc<dyn LedgerAudit>,
+    /// Tells whether the store can be used.
+    pub(crate) health: Arc<dyn StoreHealth>,
+    /// How many batches it can settle at once.
+    pub(crate) lanes: usize,
+    embedded: Option<SqliteStore>,
+}
+
+impl Store {
+    fn sqlite(store: &SqliteStore) -> Self {
+        // One lane: SQLite has one writer.
+        Self { embedded: Some(store.clone()), ..Self::of(Arc::new(store.clone()), 1) }
     }
+
+    fn of<S>(store: Arc<S>, lanes: usize) -> Self
+    where
+        S: EconomyStore + EconomyReads + PlayerReads + KeyStore + Directory + LedgerAudit + StoreHealth + 'static,
+    {
+        Self {
+            economy: store.clone(),
+            reads: store.clone(),
+            players: store.clone(),
+            keys: store.clone(),
+            directory: store.clone(),
+            audit: store.clone(),
+            health: store,
+            lanes,
+            embedded: None,
+        }
+    }
+
+    /// Leaves the store in order, for a stop.
+    pub(crate) async fn close(&self) -> anyhow::Result<()> {
+        match &self.embedded {
+            Some(store) => store.checkpoint().await.context("cannot close the store in order"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Opens the store of `settings` with its schema in place.
+pub(crate) async fn open(settings: &Settings, if_absent: IfAbsent) -> anyhow::Result<Store> {
+    match &settings.database {
+        Database::Sqlite(path) => open_sqlite(path, if_absent),
+        Database::Postgres(address) => open_postgres(settings, address, if_absent).await,
+    }
+}
+
+fn open_sqlite(path: &Path, if_absent: IfAbsent) -> anyhow::Result<Store> {
+    let context = || format!("cannot open {}", path.display());
     match if_absent {
-        IfAbsent::Create => {
+        IfAbsent::Create | IfAbsent::Migrate => {
             create_folder(path)?;
-            let applied = Migrations::of(path).up().with_context(|| format!("cannot open {}", path.display()))?;
-            for name in applied {
-                tracing::debug!(migration = name, "applied");
-            }
+            log_applied(&sqlite::Migrations::of(path).up().with_context(context)?);
         }
         IfAbsent::Refuse => {
-            let states = Migrations::of(path).status().with_context(|| format!("cannot open {}", path.display()))?;
+            if !path.exists() {
+                bail!("there is no store at {}; `purser serve` or `purser migrate up` makes one", path.display());
+            }
+            let states = sqlite::Migrations::of(path).status().with_context(context)?;
             if states.iter().any(|state| !state.applied) {
                 bail!("{} lacks migrations that this version needs; run `purser migrate up`", path.display());
             }
         }
     }
-    SqliteStore::open(path).with_context(|| format!("cannot open {}", path.display()))
+    Ok(Store::sqlite(&SqliteStore::open(path).with_context(context)?))
+}
+
+async fn open_postgres(settings: &Settings, address: &PostgresAddress, if_absent: IfAbsent) -> anyhow::Result<Store> {
+    let context = || format!("cannot open {address}");
+    let migrations = postgres::Migrations::of(address);
+    match if_absent {
+        IfAbsent::Migrate => log_applied(&migrations.up().await.with_context(context)?),
+        IfAbsent::Create | IfAbsent::Refuse => {
+            let states = migrations.status().await.with_context(context)?;
+            if states.iter().any(|state| !state.applied) {
+                bail!(
+                    "{address} lacks migrations that this version needs; run `purser migrate up`, or serve with --migrate"
+                );
+            }
+        }
+    }
+    let store = PostgresStore::new(address, settings.postgres).with_context(context)?;
+    Ok(Store::of(Arc::new(store), settings.postgres.lanes))
+}
+
+fn log_applied(names: &[String]) {
+    for name in names {
+        tracing::debug!(migration = name, "applied");
+    }
 }
 
 /// Makes the folder that holds the database file, for its owner only where the system knows owners.
@@ -58,13 +146,13 @@ pub(crate) fn create_folder(database: &Path) -> anyhow::Result<()> {
 }
 
 /// The use cases of studios and games on `store`.
-pub(crate) fn tenancy(store: &SqliteStore) -> Tenancy {
-    Tenancy::new(Arc::new(store.clone()), Arc::new(SystemClock), Arc::new(SystemIds))
+pub(crate) fn tenancy(store: &Store) -> Tenancy {
+    Tenancy::new(Arc::clone(&store.directory), Arc::new(SystemClock), Arc::new(SystemIds))
 }
 
 /// The use cases of keys on `store`, and the ring that checks them.
-pub(crate) fn keys(store: &SqliteStore) -> (Keys, Arc<KeyRing>) {
-    let ring = Arc::new(KeyRing::new(Arc::new(store.clone()), Arc::new(SystemClock)));
-    let keys = Keys::new(Arc::new(store.clone()), Arc::clone(&ring), Arc::new(SystemClock), Arc::new(SystemIds));
+pub(crate) fn keys(store: &Store) -> (Keys, Arc<KeyRing>) {
+    let ring = Arc::new(KeyRing::new(Arc::clone(&store.keys), Arc::new(SystemClock)));
+    let keys = Keys::new(Arc::clone(&store.keys), Arc::clone(&ring), Arc::new(SystemClock), Arc::new(SystemIds));
     (keys, ring)
 }

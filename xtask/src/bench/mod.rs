@@ -2,47 +2,53 @@
 //!
 //! In this order: start a server on an empty store; for each workload and number of connections warm up and measure;
 //! read every touched wallet back and compare it with what was acknowledged; stop the server as an operator would; let
-//! it verify its own ledger. The generator shares the machine with the server, so figures are for comparison on one
-//! machine, not for a brochure.
+//! it verify its own ledger. On PostgreSQL, each row is followed by the same credit as one hand-written statement without
+//! a server. The generator shares the machine with the server, so figures are for comparison on one machine, not for a
+//! brochure.
 
 mod audit;
+mod case;
 mod client;
+mod cluster;
+mod figures;
 mod machine;
 mod metrics;
+mod pgbench;
 mod phase;
+mod process;
+mod program;
 mod report;
+mod row;
 mod server;
+mod suite;
 mod work;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::rc::Rc;
-use std::time::Duration;
-use std::{env, fs, process};
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
 use tokio::runtime;
 use tokio::task::LocalSet;
 
 use self::machine::Machine;
-use self::phase::Row;
 use self::report::Report;
-use self::server::Server;
-use self::work::{Credits, Work};
+use self::suite::Findings;
 use crate::workspace;
-
-/// The connections of the row that sets the other rates in proportion: the least a keyed request can cost.
-const PING_CONNECTIONS: usize = 64;
 
 /// What to measure, and with which server.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// The store of the server; PostgreSQL is a private one, as durable as it comes
+    #[arg(long, value_enum, default_value_t = Databases::Sqlite)]
+    database: Databases,
     /// How many connections, each with one request at a time
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_value = "1,16,64,256")]
     connections: Vec<usize>,
     /// How long each measured phase sends requests
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// How long each phase sends requests before it is measured
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
@@ -53,12 +59,47 @@ pub(crate) struct Options {
     /// Credit every player once before each phase, so that no measured request creates one
     #[arg(long)]
     populate: bool,
+    /// How often each row is measured; the median is shown
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// On PostgreSQL, leave out the same credit as one hand-written statement, run by pgbench
+    #[arg(long)]
+    without_pgbench: bool,
     /// Also write all figures to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Measure this binary instead of building one
     #[arg(long, value_name = "PATH")]
     server_bin: Option<PathBuf>,
+}
+
+/// Which databases to measure on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Databases {
+    /// The embedded one.
+    Sqlite,
+    /// A private PostgreSQL.
+    Postgres,
+    /// One after the other.
+    Both,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Database {
+    Sqlite,
+    Postgres,
+}
+
+impl Databases {
+    fn each(self) -> &'static [Database] {
+        match self {
+            Self::Sqlite => &[Database::Sqlite],
+            Self::Postgres => &[Database::Postgres],
+            Self::Both => &[Database::Sqlite, Database::Postgres],
+        }
+    }
 }
 
 /// Builds what is measured, measures, reports; fails when a balance is not what was acknowledged.
@@ -72,7 +113,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         None => build_server()?,
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
-    LocalSet::new().block_on(&runtime, measure_everything(options, binary))
+    LocalSet::new().block_on(&runtime, measure_everything(options, &binary))
 }
 
 /// A generator that was built for debugging would take the processor away from what it measures.
@@ -84,7 +125,7 @@ fn run_optimised() -> Result<()> {
     let status = command.status().context("cannot start cargo")?;
     if !status.success() {
         // It has said why.
-        process::exit(status.code().unwrap_or(1));
+        std::process::exit(status.code().unwrap_or(1));
     }
     Ok(())
 }
@@ -97,65 +138,21 @@ fn build_server() -> Result<PathBuf> {
     Ok(workspace::metadata()?.target_directory.join("release").join("purser"))
 }
 
-async fn measure_everything(options: &Options, binary: PathBuf) -> Result<()> {
+async fn measure_everything(options: &Options, binary: &Path) -> Result<()> {
     let machine = Machine::inspect();
     println!("{machine}");
     // Below the build output and not in /tmp, which often is memory and makes every flush free.
     let parent = workspace::metadata()?.target_directory;
     fs::create_dir_all(&parent).with_context(|| format!("cannot create {}", parent.display()))?;
-    let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(parent).context("no folder for the data")?;
-
-    let mut server = Server::start(binary, folder.path()).await?;
-    println!(
-        "first 200 from /healthz {:.0} ms after the start; {:.1} MB resident when idle\n",
-        server.startup_ms, server.idle_mb
-    );
-    let mut rows = Vec::new();
-    let mut credited = Vec::new();
-    let outcome = measure_rows(options, &server, &mut rows, &mut credited).await;
-    let audit = match outcome {
-        Ok(()) => audit::run(&server, &credited).await,
-        Err(failure) => Err(failure.context(server.last_words())),
-    }?;
-    println!("\n{audit}");
-    let report = Report { machine, options, server: &server, rows: &rows, audit: &audit };
+    let mut databases = Vec::new();
+    for &database in options.database.each() {
+        databases.push(suite::run(options, binary, &parent, database).await?);
+    }
     if let Some(path) = &options.json {
-        report.write(path)?;
+        Report { machine: &machine, options, databases: &databases }.write(path)?;
     }
-    ensure!(audit.is_exact(), "the balances are not what the server acknowledged");
-    server.stop().await?;
-    server.verify()?;
-    println!("`purser verify` agrees");
-    Ok(())
-}
-
-async fn measure_rows(
-    options: &Options,
-    server: &Server,
-    rows: &mut Vec<Row>,
-    credited: &mut Vec<Rc<Work>>,
-) -> Result<()> {
-    let warmup = Duration::from_secs(options.warmup_seconds);
-    let measured = Duration::from_secs(options.seconds);
-    println!("{}", Row::heading());
-    for (workload, players) in [("random", options.players), ("hot", 1)] {
-        for &connections in &options.connections {
-            // A namespace of its own, or the audit could not tell the phases apart.
-            let namespace = format!("{workload}-{connections}-{}", rows.len());
-            let work = Rc::new(Work::Credits(Credits::new(&namespace, players)?));
-            credited.push(Rc::clone(&work));
-            if options.populate {
-                phase::populate(server, &work).await?;
-            }
-            let row = phase::run(server, workload, &work, connections, warmup, measured).await?;
-            println!("{row}");
-            rows.push(row);
-        }
-    }
-    let ping = Rc::new(Work::ping());
-    let row = phase::run(server, "ping", &ping, PING_CONNECTIONS, warmup, measured).await?;
-    println!("{row}");
-    rows.push(row);
+    let exact = databases.iter().all(Findings::is_exact);
+    ensure!(exact, "the balances are not what the server acknowledged");
     Ok(())
 }
 

@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -14,13 +13,15 @@ use hdrhistogram::Histogram;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
-use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::case::Case;
 use super::client::{self, Connection};
+use super::cluster::Postgres;
+use super::figures::{self, Figures};
 use super::metrics::BatchSizes;
-use super::real;
+use super::row::{Failure, Row};
 use super::server::Server;
 use super::work::{Fate, Player, Random, Work};
 
@@ -30,81 +31,39 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Enough connections to make players quickly, whatever the phase then uses.
 const POPULATE_CONNECTIONS: usize = 64;
 
-/// The figures of one measured phase.
-#[derive(Debug, Serialize)]
-pub(crate) struct Row {
-    workload: &'static str,
-    connections: usize,
-    requests: u64,
-    seconds: f64,
-    requests_per_second: f64,
-    p50_ms: f64,
-    p99_ms: f64,
-    p999_ms: f64,
-    max_ms: f64,
-    errors: Vec<Failure>,
-    server_cpu_seconds: f64,
-    server_cpu_us_per_request: f64,
-    resident_mb: f64,
-    batch_mean: Option<f64>,
-    batches: Option<BatchSizes>,
-}
-
-/// The requests that were answered with anything but 200, by what they were answered with.
-#[derive(Debug, Serialize)]
-struct Failure {
-    status: String,
-    count: u64,
-    sample: String,
-}
-
 struct Tally {
     latency_us: Histogram<u64>,
     failures: BTreeMap<String, (u64, String)>,
 }
 
-/// Warms up, measures, and reads what it cost the server.
-pub(crate) async fn run(
-    server: &Server,
-    workload: &'static str,
-    work: &Rc<Work>,
-    connections: usize,
-    warmup: Duration,
-    measured: Duration,
-) -> Result<Row> {
+/// Warms up, measures, and reads what it cost the server and its database.
+pub(crate) async fn run(server: &Server, postgres: Option<&Postgres>, case: &Case, work: &Rc<Work>) -> Result<Row> {
     let mut observer = server.target().connect().await?;
-    let opened = open(server, connections).await?;
-    let (opened, _) = drive(opened, work, warmup).await?;
+    let opened = open(server, case.connections).await?;
+    let (opened, _) = drive(opened, work, case.warmup).await?;
 
     let batches_before = batch_sizes(&mut observer).await;
-    let cpu_before = server.cpu_seconds()?;
+    let cpu_before = server.process().cpu_seconds()?;
+    let database_before = postgres.map(Postgres::cpu_seconds).transpose()?;
     let start = Instant::now();
-    let (_, tally) = drive(opened, work, measured).await?;
+    let (_, tally) = drive(opened, work, case.measured).await?;
     let seconds = start.elapsed().as_secs_f64();
-    let cpu = server.cpu_seconds()? - cpu_before;
+    let server_cpu_seconds = server.process().cpu_seconds()? - cpu_before;
+    let database_after = postgres.map(Postgres::cpu_seconds).transpose()?;
     let batches_after = batch_sizes(&mut observer).await;
 
-    let latency = &tally.latency_us;
-    let requests = latency.len();
-    let ms = |microseconds: u64| real(microseconds) / 1_000.0;
-    let batches = batches_before.zip(batches_after).map(|(before, after)| after.since(&before));
     let failure = |(status, (count, sample))| Failure { status, count, sample };
     Ok(Row {
-        workload,
-        connections,
-        requests,
-        seconds,
-        requests_per_second: real(requests) / seconds,
-        p50_ms: ms(latency.value_at_quantile(0.5)),
-        p99_ms: ms(latency.value_at_quantile(0.99)),
-        p999_ms: ms(latency.value_at_quantile(0.999)),
-        max_ms: ms(latency.max()),
+        workload: case.workload,
+        connections: case.connections,
+        figures: Figures::new(&tally.latency_us, seconds),
         errors: tally.failures.into_iter().map(failure).collect(),
-        server_cpu_seconds: cpu,
-        server_cpu_us_per_request: cpu * 1_000_000.0 / real(requests.max(1)),
-        resident_mb: server.resident_mb()?,
-        batch_mean: batches.as_ref().and_then(BatchSizes::mean),
-        batches,
+        server_cpu_seconds,
+        database_cpu_seconds: database_before.zip(database_after).map(|(before, after)| after - before),
+        resident_mb: server.process().resident_mb()?,
+        batches: batches_before.zip(batches_after).map(|(before, after)| after.since(&before)),
+        times_pgbench: None,
+        runs: Vec::new(),
     })
 }
 
@@ -206,9 +165,7 @@ async fn batch_sizes(observer: &mut Connection) -> Option<BatchSizes> {
 
 impl Tally {
     fn new() -> Result<Self> {
-        // Three digits from a microsecond to a minute and a half.
-        let latency_us = Histogram::new_with_bounds(1, 90_000_000, 3).context("no histogram for the latencies")?;
-        Ok(Self { latency_us, failures: BTreeMap::new() })
+        Ok(Self { latency_us: figures::latencies()?, failures: BTreeMap::new() })
     }
 
     fn record(&mut self, taken: Duration, answer: &Result<(StatusCode, String)>) {
@@ -219,44 +176,5 @@ impl Tally {
             Err(failure) => ("no answer".to_owned(), format!("{failure:#}")),
         };
         self.failures.entry(status).or_insert((0, sample)).0 += 1;
-    }
-}
-
-impl Row {
-    /// The names of the columns that a row prints.
-    pub(crate) fn heading() -> String {
-        format!(
-            "{:<8} {:>5} {:>10} {:>8} {:>8} {:>8} {:>7} {:>8} {:>10} {:>8} {:>7}",
-            "workload",
-            "conns",
-            "requests/s",
-            "p50 ms",
-            "p99 ms",
-            "p99.9",
-            "errors",
-            "cpu s",
-            "cpu us/req",
-            "rss MB",
-            "batch"
-        )
-    }
-}
-
-impl fmt::Display for Row {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let errors: u64 = self.errors.iter().map(|failure| failure.count).sum();
-        write!(out, "{:<8} {:>5} {:>10.0}", self.workload, self.connections, self.requests_per_second)?;
-        write!(out, " {:>8.2} {:>8.2} {:>8.2} {errors:>7}", self.p50_ms, self.p99_ms, self.p999_ms)?;
-        write!(out, " {:>8.2} {:>10.1}", self.server_cpu_seconds, self.server_cpu_us_per_request)?;
-        let batch = self.batch_mean.map_or("-".to_owned(), |mean| format!("{mean:.1}"));
-        write!(out, " {:>8.1} {batch:>7}", self.resident_mb)?;
-        if let Some(batches) = self.batches.as_ref().filter(|batches| batches.mean().is_some()) {
-            write!(out, "\n         batches {}", batches.histogram())?;
-        }
-        for Failure { status, count, sample } in &self.errors {
-            let sample: String = sample.chars().take(300).collect();
-            write!(out, "\n         {count} x {status}: {sample}")?;
-        }
-        Ok(())
     }
 }

@@ -20,11 +20,12 @@ struct Member {
 
 const MEMBERS: &[Member] = &[
     Member { name: "domain", sees: &[], tests_see: &[] },
-    Member { name: "persistence", sees: &["domain"], tests_see: &["testkit"] },
+    Member { name: "persistence", sees: &["domain"], tests_see: &["testcluster", "testkit"] },
     Member { name: "transport", sees: &["domain"], tests_see: &["testkit"] },
-    Member { name: "server", sees: &["domain", "persistence", "transport"], tests_see: &["testkit"] },
+    Member { name: "server", sees: &["domain", "persistence", "transport"], tests_see: &["testcluster", "testkit"] },
+    Member { name: "testcluster", sees: &[], tests_see: &[] },
     Member { name: "testkit", sees: &["domain"], tests_see: &[] },
-    Member { name: "xtask", sees: &[], tests_see: &[] },
+    Member { name: "xtask", sees: &["testcluster"], tests_see: &[] },
 ];
 
 /// What `domain` may take from others: values and macros. No SQL, HTTP, clock, random source, runtime or logging.
@@ -48,6 +49,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("diesel-async", &["persistence"]),
     ("diesel_migrations", &["persistence"]),
     ("libsqlite3-sys", &["persistence"]),
+    ("tokio-postgres", &["persistence", "testcluster"]),
     ("actix-web", &["server", "transport"]),
 ];
 
@@ -131,10 +133,11 @@ mod tests {
 
     /// The advice for a workspace of all our crates in which `owner` has `dependencies`.
     fn advice(owner: &str, dependencies: &[Value]) -> Vec<String> {
-        let packages = ["domain", "persistence", "transport", "server", "testkit", "xtask", owner].map(|name| {
-            let dependencies = if name == owner { dependencies } else { &[] };
-            json!({ "name": name, "manifest_path": "/none/Cargo.toml", "dependencies": dependencies })
-        });
+        let packages =
+            ["domain", "persistence", "transport", "server", "testcluster", "testkit", "xtask", owner].map(|name| {
+                let dependencies = if name == owner { dependencies } else { &[] };
+                json!({ "name": name, "manifest_path": "/none/Cargo.toml", "dependencies": dependencies })
+            });
         let packages: Vec<Package> = serde_json::from_value(json!(packages)).unwrap();
         // The owner is listed twice unless it is a stranger.
         let mut found: Vec<String> = check(&packages).into_iter().map(|violation| violation.advice).collect();
@@ -153,7 +156,10 @@ mod tests {
         assert_eq!(advice("transport", &[ordinary("domain"), ordinary("actix-web"), dev("testkit")]), none);
         assert_eq!(advice("server", &[ordinary("persistence"), ordinary("transport"), ordinary("actix-web")]), none);
         assert_eq!(advice("testkit", &[ordinary("domain")]), none);
-        assert_eq!(advice("xtask", &[ordinary("hyper")]), none);
+        assert_eq!(advice("persistence", &[ordinary("tokio-postgres"), dev("testcluster")]), none);
+        assert_eq!(advice("server", &[dev("testcluster")]), none);
+        assert_eq!(advice("testcluster", &[ordinary("tokio-postgres")]), none);
+        assert_eq!(advice("xtask", &[ordinary("hyper"), ordinary("testcluster")]), none);
     }
 
     #[test]
@@ -165,6 +171,9 @@ mod tests {
             ("persistence", "testkit"),
             ("testkit", "persistence"),
             ("server", "testkit"),
+            ("server", "testcluster"),
+            ("testcluster", "domain"),
+            ("testkit", "testcluster"),
             ("xtask", "domain"),
         ];
         for (owner, used) in forbidden {
@@ -180,6 +189,8 @@ mod tests {
         for used in ["diesel", "diesel_migrations", "libsqlite3-sys"] {
             assert_eq!(advice("server", &[ordinary(used)]), [format!("remove `{used}`: only persistence may use it")]);
         }
+        let expected = ["remove `tokio-postgres`: only persistence and testcluster may use it"];
+        assert_eq!(advice("server", &[ordinary("tokio-postgres")]), expected);
         let expected = ["remove `actix-web`: only server and transport may use it"];
         assert_eq!(advice("testkit", &[ordinary("actix-web")]), expected);
     }

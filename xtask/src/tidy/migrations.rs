@@ -1,18 +1,27 @@
 //! A migration is `migrations/<database>/<date>_<verb_noun>/{up,down}.sql`, and every database has the same ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
 
 use super::{Violation, files};
 
+/// The databases, each of which has every migration.
+pub(crate) const DATABASES: &[&str] = &["sqlite", "postgres"];
+
 /// Checks every migration of every database, then the databases against each other.
-pub(super) fn check(root: &Path) -> Result<Vec<Violation>> {
+pub(crate) fn check(root: &Path) -> Result<Vec<Violation>> {
     let mut found = Vec::new();
-    let mut names_by_database = BTreeMap::new();
-    for database in files::folders_in(&root.join("migrations"))? {
-        let migrations = files::folders_in(&database)?;
+    for folder in files::folders_in(&root.join("migrations"))? {
+        if !DATABASES.contains(&files::name(&folder)) {
+            found.push(Violation::of_file(&folder, format!("only {} have migrations", DATABASES.join(" and "))));
+        }
+    }
+    let all = names(root)?;
+    for database in DATABASES {
+        let folder = root.join("migrations").join(database);
+        let migrations = files::folders_in(&folder)?;
         let mut versions = BTreeSet::new();
         for migration in &migrations {
             found.extend(check_one(migration));
@@ -23,15 +32,21 @@ pub(super) fn check(root: &Path) -> Result<Vec<Violation>> {
                 ));
             }
         }
-        let names: BTreeSet<String> = migrations.iter().map(|path| files::name(path).to_owned()).collect();
-        names_by_database.insert(database, names);
-    }
-    let all: BTreeSet<&String> = names_by_database.values().flatten().collect();
-    for (database, names) in &names_by_database {
-        let missing = all.iter().filter(|name| !names.contains(**name));
-        found.extend(missing.map(|name| Violation::of_file(&database.join(name), "add the twin of this migration")));
+        let here: BTreeSet<&str> = migrations.iter().map(|path| files::name(path)).collect();
+        let missing = all.iter().filter(|name| !here.contains(name.as_str()));
+        found.extend(missing.map(|name| Violation::of_file(&folder.join(name), "add the twin of this migration")));
     }
     Ok(found)
+}
+
+/// The migrations of all databases together, each name once.
+pub(crate) fn names(root: &Path) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for database in DATABASES {
+        let migrations = files::folders_in(&root.join("migrations").join(database))?;
+        names.extend(migrations.iter().map(|path| files::name(path).to_owned()));
+    }
+    Ok(names)
 }
 
 fn check_one(migration: &Path) -> Vec<Violation> {
@@ -51,12 +66,17 @@ fn is_well_named(name: &str) -> bool {
     let Some((date, title)) = name.split_once('_') else { return false };
     let digits = date.chars().filter(char::is_ascii_digit).count();
     let dated = 8 <= digits && date.chars().all(|c| c.is_ascii_digit() || c == '-') && !date.starts_with('-');
+    dated && is_title(title)
+}
+
+/// Whether a migration may be called this, after its date: `verb_noun`.
+pub(crate) fn is_title(title: &str) -> bool {
     let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    dated && title.contains('_') && title.split('_').all(is_word)
+    title.contains('_') && title.split('_').all(is_word)
 }
 
 /// What diesel orders migrations by: everything before the first underscore, without dashes.
-fn version(name: &str) -> String {
+pub(crate) fn version(name: &str) -> String {
     name.split('_').next().unwrap_or_default().replace('-', "")
 }
 
@@ -88,43 +108,51 @@ mod tests {
         assert_eq!(found, Vec::<String>::new());
     }
 
+    /// Makes the same empty files for both databases and returns the violations of the first.
+    fn check_twins(created: &[&str]) -> Vec<String> {
+        let twins: Vec<String> =
+            created.iter().flat_map(|file| ["sqlite", "postgres"].map(|d| format!("{d}/{file}"))).collect();
+        let found = check(&twins.iter().map(String::as_str).collect::<Vec<_>>());
+        let of_sqlite: Vec<String> =
+            found.iter().filter_map(|path| Some(path.strip_prefix("sqlite/")?.to_owned())).collect();
+        assert_eq!(found.len(), 2 * of_sqlite.len(), "{found:?}");
+        of_sqlite
+    }
+
     #[test]
-    fn one_database_alone_has_no_twins_to_keep() {
-        let found = check(&["sqlite/20261121_create_ledger/up.sql", "sqlite/20261121_create_ledger/down.sql"]);
-        assert_eq!(found, Vec::<String>::new());
+    fn a_database_that_nobody_knows_is_named() {
+        assert_eq!(check(&["mysql/.gitkeep"]), ["mysql"]);
     }
 
     #[test]
     fn a_migration_without_a_way_back_is_named() {
-        assert_eq!(check(&["sqlite/20261121_create_ledger/up.sql"]), ["sqlite/20261121_create_ledger/down.sql"]);
+        assert_eq!(check_twins(&["20261121_create_ledger/up.sql"]), ["20261121_create_ledger/down.sql"]);
     }
 
     #[test]
     fn a_migration_without_a_date_or_a_noun_is_named() {
         for name in ["create_ledger", "2026_create_ledger", "20261121_ledger", "20261121_Create_Ledger", "20261121"] {
-            let found = check(&[&format!("sqlite/{name}/up.sql"), &format!("sqlite/{name}/down.sql")]);
-            assert_eq!(found, [format!("sqlite/{name}")]);
+            let found = check_twins(&[&format!("{name}/up.sql"), &format!("{name}/down.sql")]);
+            assert_eq!(found, [name]);
         }
     }
 
     #[test]
     fn two_migrations_of_one_version_are_named() {
-        let found = check(&[
-            "sqlite/2026-11-21_create_ledger/up.sql",
-            "sqlite/2026-11-21_create_ledger/down.sql",
-            "sqlite/20261121_create_players/up.sql",
-            "sqlite/20261121_create_players/down.sql",
+        let found = check_twins(&[
+            "2026-11-21_create_ledger/up.sql",
+            "2026-11-21_create_ledger/down.sql",
+            "20261121_create_players/up.sql",
+            "20261121_create_players/down.sql",
         ]);
-        assert_eq!(found, ["sqlite/20261121_create_players"]);
+        assert_eq!(found, ["20261121_create_players"]);
     }
 
     #[test]
     fn a_missing_twin_is_named_where_it_should_be() {
-        let found = check(&[
-            "postgres/.gitkeep",
-            "sqlite/20261121_create_ledger/up.sql",
-            "sqlite/20261121_create_ledger/down.sql",
-        ]);
-        assert_eq!(found, ["postgres/20261121_create_ledger"]);
+        for (here, missing) in [("sqlite", "postgres"), ("postgres", "sqlite")] {
+            let [up, down] = ["up", "down"].map(|way| format!("{here}/20261121_create_ledger/{way}.sql"));
+            assert_eq!(check(&[&up, &down]), [format!("{missing}/20261121_create_ledger")]);
+        }
     }
 }

@@ -6,7 +6,7 @@
 mod files;
 mod graph;
 mod manifests;
-mod migrations;
+pub(crate) mod migrations;
 mod sources;
 
 use std::fmt;

@@ -208,8 +208,8 @@ impl Ledger {
         };
         let id = known.id;
         if SEEN_EVERY <= command.at.since(known.last_seen_at) {
-            self.now.mark_seen(&key, command.at);
-            self.settlement.seen_players.push((command.realm, id, command.at));
+            let seen = self.now.mark_seen(&key, command.at);
+            self.settlement.seen_players.push((command.realm, seen));
         }
         id
     }

@@ -16,8 +16,8 @@ pub struct Settlement {
     pub outcomes: Vec<Outcome>,
     /// Players to insert.
     pub new_players: Vec<(RealmId, Player)>,
-    /// Players whose `last_seen_at` moves.
-    pub seen_players: Vec<(RealmId, PlayerId, Timestamp)>,
+    /// Players whose `last_seen_at` moves, as they are then. One may come twice, or be among the new ones: the last is right.
+    pub seen_players: Vec<(RealmId, Player)>,
     /// Accounts to insert or update, each once, with what they hold after the whole batch.
     pub accounts: Vec<AccountChange>,
     /// Ledger entries to insert, in ascending order of position.

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use super::{AccountId, AccountKey, Balance, Fingerprint, Grant, GrantKey, OnceKey};
 use crate::clock::Timestamp;
 use crate::players::Player;
-use crate::players::PlayerId;
 use crate::tenancy::RealmId;
 
 use super::PlayerKey;
@@ -117,10 +116,10 @@ impl Snapshot {
         *last
     }
 
-    /// Moves the time at which `key` was last seen; the player must be there.
-    pub(super) fn mark_seen(&mut self, key: &PlayerKey, at: Timestamp) -> PlayerId {
+    /// Moves the time at which `key` was last seen; the player, who must be there, as they are then.
+    pub(super) fn mark_seen(&mut self, key: &PlayerKey, at: Timestamp) -> Player {
         let player = self.players.get_mut(key).and_then(Option::as_mut).expect("only a known player is marked as seen");
         player.last_seen_at = at;
-        player.id
+        player.clone()
     }
 }

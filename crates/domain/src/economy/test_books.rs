@@ -247,9 +247,9 @@ impl Books {
             let key = PlayerKey { realm: *realm, external_id: player.external_id.clone() };
             assert!(self.players.insert(key, player.clone()).is_none(), "a player is made once");
         }
-        for (realm, id, at) in &settlement.seen_players {
-            let mut players = self.players.iter_mut().filter(|(key, _)| key.realm == *realm);
-            players.find(|(_, player)| player.id == *id).unwrap().1.last_seen_at = *at;
+        for (realm, player) in &settlement.seen_players {
+            let key = PlayerKey { realm: *realm, external_id: player.external_id.clone() };
+            assert!(self.players.insert(key, player.clone()).is_some(), "a player that is seen is known");
         }
         for change in &settlement.accounts {
             let after = AccountState { id: change.id, balance: change.balance, version: change.version };

@@ -155,7 +155,7 @@ fn last_seen_moves_at_most_once_in_five_minutes_and_never_back() {
     let just_before = minute(0).plus(SEEN_EVERY.checked_sub(Duration::from_micros(1)).unwrap());
     let mut seen = |at| {
         let settlement = books.settle(vec![credit("p1", "gold", 1).at(at), credit("p1", "gold", 1).at(at)]);
-        settlement.seen_players.iter().map(|(_, _, at)| *at).collect::<Vec<_>>()
+        settlement.seen_players.iter().map(|(_, player)| player.last_seen_at).collect::<Vec<_>>()
     };
     assert_eq!(seen(just_before), []);
     assert_eq!(seen(minute(5)), [minute(5)]);

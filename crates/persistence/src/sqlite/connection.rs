@@ -43,7 +43,7 @@ const READER: &str = "
 
 /// Why a file could not be opened as a database.
 #[derive(Debug, Error)]
-pub enum OpenError {
+pub(super) enum OpenError {
     /// SQLite could not open it.
     #[error("cannot open the database file")]
     Connect(#[from] ConnectionError),

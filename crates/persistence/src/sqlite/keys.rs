@@ -2,29 +2,22 @@
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel::result::Error;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 use domain::clock::Timestamp;
-use domain::keys::{KeyChange, KeyHash, KeyId, KeyRecord, KeyStore, PermissionSet, PublicId, Revocation};
+use domain::keys::{KeyChange, KeyId, KeyRecord, KeyStore, PublicId};
 use domain::store::StoreError;
-use domain::tenancy::{Environment, GameId, Realm, RealmId, StudioId};
+use domain::tenancy::RealmId;
 use domain::text::FreeText;
 
-use super::rows::{StoredDigest, StoredUuid, named, time, time_if_any};
 use super::statement::statement;
 use super::{SqliteStore, connection};
+use crate::rows::keys::{KeyRow, key_of};
 
 type KeyColumns = (
     (BigInt, Binary, Binary, Text),
     (Binary, Text, Binary, Text, Text),
     (BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Text>, Nullable<Binary>),
-);
-
-type KeyRow = (
-    (i64, StoredUuid, StoredUuid, String),
-    (StoredUuid, String, StoredDigest, String, String),
-    (i64, Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<StoredUuid>),
 );
 
 /// A key with its realm, in the order of [`KeyRow`].
@@ -142,25 +135,4 @@ fn insert(connection: &mut SqliteConnection, key: &KeyRecord) -> QueryResult<()>
         rotated_from: key.rotated_from.as_ref().map(|old| old.0.as_bytes().as_slice()),
     };
     statement.execute(connection).map(drop)
-}
-
-fn key_of(row: KeyRow) -> Result<KeyRecord, Error> {
-    let (realm, identity, life) = row;
-    let (realm, studio, game, environment) = realm;
-    let (id, public_id, hash, name, permissions) = identity;
-    let (created_at, expires_at, last_used_at, revoked_at, revoked_reason, rotated_from) = life;
-    let environment = named("environment", &environment, Environment::parse)?;
-    Ok(KeyRecord {
-        id: KeyId(id.0),
-        realm: Realm { id: RealmId(realm), studio: StudioId(studio.0), game: GameId(game.0), environment },
-        public_id: PublicId::restore(public_id),
-        hash: KeyHash(hash.0),
-        name: FreeText::restore(name),
-        permissions: named("permission set", &permissions, PermissionSet::parse)?,
-        created_at: time(created_at),
-        expires_at: time_if_any(expires_at),
-        last_used_at: time_if_any(last_used_at),
-        revocation: revoked_at.map(|at| Revocation { at: time(at), reason: revoked_reason.map(FreeText::restore) }),
-        rotated_from: rotated_from.map(|old| KeyId(old.0)),
-    })
 }

@@ -10,7 +10,6 @@ mod economy;
 mod keys;
 mod migrations;
 mod players;
-mod rows;
 mod serve_lock;
 mod statement;
 mod tenancy;
@@ -23,9 +22,10 @@ use async_trait::async_trait;
 use diesel::connection::SimpleConnection;
 use domain::store::{StoreError, StoreHealth};
 
-pub use migrations::{MigrationError, MigrationState, Migrations};
+pub use migrations::Migrations;
 pub use serve_lock::{ServeLock, ServeLockError};
 
+use crate::migrations::MigrationError;
 use connection::Access;
 use threads::ConnectionThreads;
 

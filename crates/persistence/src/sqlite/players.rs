@@ -10,9 +10,9 @@ use domain::players::{ExternalId, Player, PlayerId, PlayerReads, Profile};
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
 
-use super::rows::{StoredUuid, time};
 use super::statement::statement;
 use super::{SqliteStore, connection, economy};
+use crate::rows::{StoredUuid, time};
 
 statement! {
     /// A player by the studio's id.

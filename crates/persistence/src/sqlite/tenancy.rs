@@ -7,9 +7,9 @@ use diesel::sqlite::SqliteConnection;
 use domain::store::StoreError;
 use domain::tenancy::{Directory, Environment, Game, GameId, Realm, RealmId, Slug, Studio, StudioId};
 
-use super::rows::{StoredUuid, time};
 use super::statement::statement;
 use super::{SqliteStore, connection};
+use crate::rows::{StoredUuid, time};
 
 statement! {
     /// Stores a new studio unless its slug is taken.

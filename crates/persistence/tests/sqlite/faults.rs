@@ -6,11 +6,9 @@ use std::path::Path;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use domain::clock::Timestamp;
-use domain::economy::{AssetKind, Batch, Grant, GrantId, GrantQuery};
-use domain::store::StoreError;
+use testkit::contract::faults::a_fault_stores_nothing;
 use testkit::contract::{Fixture, World, run};
-use testkit::{Draft, START, ack, coins, create_grant, credit, external_id, immediate_grant};
+use testkit::credit;
 
 use crate::fixture::{SqliteFixture, stores};
 
@@ -32,73 +30,20 @@ fn execute(path: &Path, sql: &str) {
     outside.batch_execute(sql).expect("the statement runs");
 }
 
-/// A batch that makes every kind of change: a new player and account, a known one much later, grants new and acknowledged.
-fn everything(pending: GrantId, key: &str) -> Vec<Draft> {
-    let later = std::time::Duration::from_secs(3_600);
-    vec![
-        credit("known", "gold", 5).keyed(&format!("{key}-1")).after(later),
-        credit("new", "gold", 7).keyed(&format!("{key}-2")).after(later),
-        immediate_grant("known", &format!("{key}-3"), vec![coins("gems", 1)]).after(later),
-        create_grant("new", &format!("{key}-4"), vec![coins("gold", 1)]).after(later),
-        ack("known", pending).after(later),
-    ]
-}
-
 #[test]
 fn nothing_of_a_batch_is_stored_when_any_of_its_statements_fails() {
     for (change, table) in FAULTS {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
         let fixture = runtime.block_on(SqliteFixture::create());
         let path = fixture.path();
+        let when = format!("BEFORE {change} ON {table}");
         run(async { fixture }, async |world: World| {
-            let pending = prepare(&world).await;
-            let before = everything_seen(&world).await;
-            let when = format!("BEFORE {change} ON {table}");
-            execute(&path, &format!("CREATE TRIGGER fault {when} BEGIN SELECT RAISE(FAIL, 'fault'); END"));
-
-            let commands = everything(pending, "batch").iter().map(|draft| draft.in_realm(world.realm)).collect();
-            let batch = Batch::new(commands);
-            let failed = world.stores.economy.settle(&batch).await;
-            assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{when}: {failed:?}");
-            assert_eq!(everything_seen(&world).await, before, "{when}");
-
-            execute(&path, "DROP TRIGGER fault");
-            let settled = world.stores.economy.settle(&batch).await.expect("the store goes on");
-            assert!(settled.outcomes.iter().all(Result::is_ok), "{when}: {:?}", settled.outcomes);
-            assert_eq!(world.gold("known").await, Some(15), "{when}");
-            assert_eq!(world.stores.audit.audit().await.expect("audited").differences_count, 0, "{when}");
+            let hurt = async || {
+                execute(&path, &format!("CREATE TRIGGER fault {when} BEGIN SELECT RAISE(FAIL, 'fault'); END"));
+            };
+            a_fault_stores_nothing(world, &when, hurt, async || execute(&path, "DROP TRIGGER fault")).await;
         });
     }
-}
-
-async fn prepare(world: &World) -> GrantId {
-    let outcomes =
-        world.settle(&[credit("known", "gold", 10), create_grant("known", "first", vec![coins("gold", 1)])]).await;
-    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
-    grants_of_known(world).await.first().expect("it was created").id
-}
-
-/// Everything that can be seen of the two players, as text.
-async fn everything_seen(world: &World) -> String {
-    let mut seen = String::new();
-    for player in ["known", "new"] {
-        let (realm, id) = (world.realm, external_id(player));
-        let profile = world.stores.players.profile(realm, &id, 50, now()).await;
-        let wallet = world.stores.reads.holdings(realm, &id, AssetKind::Currency).await;
-        seen.push_str(&format!("{profile:?} {wallet:?}\n"));
-    }
-    let audit = world.stores.audit.audit().await;
-    seen + &format!("{audit:?}")
-}
-
-async fn grants_of_known(world: &World) -> Vec<Grant> {
-    let (realm, player) = (world.realm, external_id("known"));
-    let query = GrantQuery { realm, player, status: None, after: None, limit: 10, now: now() };
-    world.stores.reads.grants(&query).await.expect("the store works").expect("the player exists").rows
-}
-
-fn now() -> Timestamp {
-    Timestamp::from_unix_micros(START)
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl GameView {
 pub(crate) async fn run(settings: &Settings, action: GameAction) -> anyhow::Result<()> {
     match action {
         GameAction::Create { studio, name, output } => {
-            let store = store::open(settings, IfAbsent::Create)?;
+            let store = store::open(settings, IfAbsent::Create).await?;
             let game = store::tenancy(&store).create_game(studio.clone(), name).await?;
             if output.json {
                 return print_json(&GameView::of(&studio, &game));
@@ -42,7 +42,7 @@ pub(crate) async fn run(settings: &Settings, action: GameAction) -> anyhow::Resu
             println!("created game {} ({}) of studio {studio}", game.slug, game.id.0);
         }
         GameAction::List { output } => {
-            let store = store::open(settings, IfAbsent::Refuse)?;
+            let store = store::open(settings, IfAbsent::Refuse).await?;
             let games = store::tenancy(&store).games().await?;
             let views: Vec<GameView> = games.iter().map(|(studio, game)| GameView::of(&studio.slug, game)).collect();
             if output.json {

@@ -77,12 +77,12 @@ pub(crate) async fn run(settings: &Settings, action: KeysAction) -> anyhow::Resu
         }
         KeysAction::List { output } => list(settings, output.json).await,
         KeysAction::Rotate { id, overlap, output } => {
-            let store = store::open(settings, IfAbsent::Refuse)?;
+            let store = store::open(settings, IfAbsent::Refuse).await?;
             let (minted, record) = store::keys(&store).0.rotate(id, overlap).await?;
             show_issued(&minted, &record, output.json)
         }
         KeysAction::Revoke { id, reason, output } => {
-            let store = store::open(settings, IfAbsent::Refuse)?;
+            let store = store::open(settings, IfAbsent::Refuse).await?;
             let reason = reason.as_deref().map(FreeText::try_new).transpose().context("--reason")?;
             let record = store::keys(&store).0.revoke(id, reason).await?;
             if output.json {
@@ -98,7 +98,7 @@ pub(crate) async fn run(settings: &Settings, action: KeysAction) -> anyhow::Resu
 async fn issue(settings: &Settings, wanted: Wanted) -> anyhow::Result<(MintedKey, KeyRecord)> {
     let name = FreeText::try_new(&wanted.name).context("--name")?;
     let if_absent = if wanted.create { IfAbsent::Create } else { IfAbsent::Refuse };
-    let store = store::open(settings, if_absent)?;
+    let store = store::open(settings, if_absent).await?;
     let realm = find_realm(&store::tenancy(&store), &wanted).await?;
     let (permissions, lifetime) = (wanted.permissions, wanted.lifetime);
     Ok(store::keys(&store).0.issue(NewKey { realm, name, permissions, lifetime }).await?)
@@ -145,7 +145,7 @@ fn show_issued(minted: &MintedKey, record: &KeyRecord, json: bool) -> anyhow::Re
 }
 
 async fn list(settings: &Settings, json: bool) -> anyhow::Result<()> {
-    let store = store::open(settings, IfAbsent::Refuse)?;
+    let store = store::open(settings, IfAbsent::Refuse).await?;
     let names = names(&store::tenancy(&store)).await?;
     let now = SystemClock.now();
     let keys = store::keys(&store).0.all().await?;

@@ -1,37 +1,70 @@
 //! `purser migrate`.
 
+use std::path::Path;
+
 use anyhow::Context;
-use persistence::sqlite::{Migrations, ServeLock};
+use persistence::migrations::MigrationState;
+use persistence::postgres::{self, PostgresAddress};
+use persistence::sqlite::{self, ServeLock};
 
 use crate::cli::MigrateAction;
-use crate::config::Settings;
+use crate::config::{Database, Settings};
 use crate::store;
 
 /// Shows, applies or reverts migrations.
-pub(crate) fn run(settings: &Settings, action: Option<MigrateAction>) -> anyhow::Result<()> {
-    let path = &settings.database;
-    let migrations = Migrations::of(path);
-    let context = || format!("cannot migrate {}", path.display());
-    match action.unwrap_or(MigrateAction::Status) {
+pub(crate) async fn run(settings: &Settings, action: Option<MigrateAction>) -> anyhow::Result<()> {
+    let action = action.unwrap_or(MigrateAction::Status);
+    match &settings.database {
+        Database::Sqlite(path) => on_sqlite(path, action),
+        Database::Postgres(address) => on_postgres(address, action).await,
+    }
+    .with_context(|| format!("cannot migrate {}", settings.database))
+}
+
+fn on_sqlite(path: &Path, action: MigrateAction) -> anyhow::Result<()> {
+    let migrations = sqlite::Migrations::of(path);
+    match action {
         MigrateAction::Status => {
-            anyhow::ensure!(path.exists(), "there is no store at {}; `purser migrate up` makes one", path.display());
-            for state in migrations.status().with_context(context)? {
-                println!("{}  {}", if state.applied { "applied" } else { "pending" }, state.name);
-            }
+            anyhow::ensure!(path.exists(), "there is no store; `purser migrate up` makes one");
+            show_states(&migrations.status()?);
         }
         MigrateAction::Up => {
             store::create_folder(path)?;
-            let applied = migrations.up().with_context(context)?;
-            if applied.is_empty() {
-                println!("nothing to apply");
-            }
-            applied.iter().for_each(|name| println!("applied  {name}"));
+            show_applied(&migrations.up()?);
         }
         MigrateAction::Down => {
-            anyhow::ensure!(path.exists(), "there is no store at {}", path.display());
+            anyhow::ensure!(path.exists(), "there is no store");
             let _lock = ServeLock::acquire(path).context("a migration cannot be reverted under a running server")?;
-            println!("reverted {}", migrations.down().with_context(context)?);
+            println!("reverted {}", migrations.down()?);
+        }
+        MigrateAction::Distribute => anyhow::bail!("a file cannot be distributed; that takes PostgreSQL with Citus"),
+    }
+    Ok(())
+}
+
+async fn on_postgres(address: &PostgresAddress, action: MigrateAction) -> anyhow::Result<()> {
+    let migrations = postgres::Migrations::of(address);
+    match action {
+        MigrateAction::Status => show_states(&migrations.status().await?),
+        MigrateAction::Up => show_applied(&migrations.up().await?),
+        MigrateAction::Down => println!("reverted {}", migrations.down().await?),
+        MigrateAction::Distribute => {
+            migrations.distribute().await?;
+            println!("distributed by realm");
         }
     }
     Ok(())
+}
+
+fn show_states(states: &[MigrationState]) {
+    for state in states {
+        println!("{}  {}", if state.applied { "applied" } else { "pending" }, state.name);
+    }
+}
+
+fn show_applied(names: &[String]) {
+    if names.is_empty() {
+        println!("nothing to apply");
+    }
+    names.iter().for_each(|name| println!("applied  {name}"));
 }

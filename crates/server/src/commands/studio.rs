@@ -26,7 +26,7 @@ impl From<&Studio> for StudioView {
 pub(crate) async fn run(settings: &Settings, action: StudioAction) -> anyhow::Result<()> {
     match action {
         StudioAction::Create { name, output } => {
-            let store = store::open(settings, IfAbsent::Create)?;
+            let store = store::open(settings, IfAbsent::Create).await?;
             let studio = store::tenancy(&store).create_studio(name).await?;
             if output.json {
                 return print_json(&StudioView::from(&studio));
@@ -34,7 +34,7 @@ pub(crate) async fn run(settings: &Settings, action: StudioAction) -> anyhow::Re
             println!("created studio {} ({})", studio.slug, studio.id.0);
         }
         StudioAction::List { output } => {
-            let store = store::open(settings, IfAbsent::Refuse)?;
+            let store = store::open(settings, IfAbsent::Refuse).await?;
             let studios = store::tenancy(&store).studios().await?;
             let views: Vec<StudioView> = studios.iter().map(StudioView::from).collect();
             if output.json {

@@ -1,15 +1,15 @@
 //! `purser verify`: the audit of the books.
 
 use anyhow::bail;
-use domain::economy::{Difference, Fault, LedgerAudit};
+use domain::economy::{Difference, Fault};
 
 use crate::config::Settings;
 use crate::store::{self, IfAbsent};
 
 /// Recomputes every balance; fails naming what differs.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
-    let store = store::open(settings, IfAbsent::Refuse)?;
-    let report = store.audit().await?;
+    let store = store::open(settings, IfAbsent::Refuse).await?;
+    let report = store.audit.audit().await?;
     for difference in &report.differences {
         println!("{}", describe(difference));
     }

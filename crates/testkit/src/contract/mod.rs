@@ -7,6 +7,7 @@ pub mod audit;
 pub mod batches;
 pub mod concurrency;
 pub mod directory;
+pub mod faults;
 pub mod fidelity;
 pub mod grants;
 pub mod idempotency;

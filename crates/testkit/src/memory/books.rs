@@ -72,10 +72,9 @@ impl Books {
             let key = PlayerKey { realm: *realm, external_id: player.external_id.clone() };
             assert!(self.players.insert(key, player.clone()).is_none(), "a player is inserted once");
         }
-        for (realm, id, at) in &settlement.seen_players {
-            let mut of_realm = self.players.iter_mut().filter(|(key, _)| key.realm == *realm);
-            let (_, player) = of_realm.find(|(_, player)| player.id == *id).expect("a player that is seen is known");
-            player.last_seen_at = *at;
+        for (realm, player) in &settlement.seen_players {
+            let key = PlayerKey { realm: *realm, external_id: player.external_id.clone() };
+            assert!(self.players.insert(key, player.clone()).is_some(), "a player that is seen is known");
         }
         for change in &settlement.accounts {
             self.save_account(change);

@@ -1,23 +1,18 @@
 //! Grants in SQLite.
 
 use diesel::prelude::*;
-use diesel::result::Error;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 use domain::clock::Timestamp;
-use domain::economy::{
-    AckedBy, Claim, ClaimedGrant, Delivery, Fingerprint, Grant, GrantId, GrantKind, GrantSource, GrantStatus,
-    KeyDigest, StoredGrant,
-};
+use domain::economy::{ClaimedGrant, Fingerprint, Grant, GrantId, GrantStatus, KeyDigest, StoredGrant};
 use domain::players::PlayerId;
 use domain::tenancy::RealmId;
 use domain::text::{FreeText, JsonObject};
 use uuid::Uuid;
 
 use super::save::exactly_one;
-use crate::sqlite::rows::{
-    StoredDigest, StoredUuid, grant_entries_from_json, grant_entries_to_json, named, time, time_if_any,
-};
+use crate::rows::StoredDigest;
+use crate::rows::economy::{GrantRow, grant_entries_to_json};
 use crate::sqlite::statement::statement;
 
 type GrantColumns = (
@@ -40,22 +35,6 @@ macro_rules! grant_columns {
     () => {
         "id, player, kind, entries, source_kind, source_ref, metadata, delivery, claimed_at, acked_by, expires_at, created_at"
     };
-}
-
-#[derive(Queryable)]
-struct GrantRow {
-    id: StoredUuid,
-    player: StoredUuid,
-    kind: String,
-    entries: String,
-    source_kind: String,
-    source_ref: Option<String>,
-    metadata: Option<String>,
-    delivery: String,
-    claimed_at: Option<i64>,
-    acked_by: Option<String>,
-    expires_at: Option<i64>,
-    created_at: i64,
 }
 
 statement! {
@@ -213,28 +192,4 @@ pub(super) fn claim(connection: &mut SqliteConnection, claimed: &ClaimedGrant) -
     let ClaimedGrant { realm, id, at, by } = claimed;
     let statement = ClaimGrant { at: at.unix_micros(), by: by.as_str(), realm: realm.0, id: id.0.as_bytes() };
     exactly_one(statement.execute(connection)?)
-}
-
-impl TryFrom<GrantRow> for Grant {
-    type Error = Error;
-
-    fn try_from(row: GrantRow) -> Result<Self, Error> {
-        let claim = match (row.claimed_at, row.acked_by) {
-            (Some(at), Some(by)) => Some(Claim { at: time(at), by: named("acknowledger", &by, AckedBy::parse)? }),
-            (_, _) => None,
-        };
-        Ok(Self {
-            id: GrantId(row.id.0),
-            player: PlayerId(row.player.0),
-            kind: named("kind of grant", &row.kind, GrantKind::parse)?,
-            entries: grant_entries_from_json(&row.entries)?,
-            source: named("source of a grant", &row.source_kind, GrantSource::parse)?,
-            source_ref: row.source_ref.map(FreeText::restore),
-            metadata: row.metadata.map(JsonObject::restore),
-            delivery: named("kind of delivery", &row.delivery, Delivery::parse)?,
-            claim,
-            expires_at: time_if_any(row.expires_at),
-            created_at: time(row.created_at),
-        })
-    }
 }

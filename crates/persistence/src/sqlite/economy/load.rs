@@ -11,8 +11,8 @@ use domain::players::PlayerId;
 use std::collections::HashMap;
 
 use super::grants;
+use crate::rows::{StoredDigest, StoredUuid};
 use crate::sqlite::players;
-use crate::sqlite::rows::{StoredDigest, StoredUuid};
 use crate::sqlite::statement::statement;
 
 statement! {

@@ -1,19 +1,18 @@
 //! Pages and balances: reads that decide nothing, each in one read transaction of a reader thread.
 
 use diesel::prelude::*;
-use diesel::result::Error;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 use domain::economy::{
-    Asset, AssetKey, AssetKind, Balance, EntryId, Grant, GrantQuery, Holding, LedgerQuery, LedgerRow, Operation, Order,
-    Origin, Page,
+    Asset, AssetKey, AssetKind, Balance, Grant, GrantQuery, Holding, LedgerQuery, LedgerRow, Order, Page,
 };
 use domain::players::{ExternalId, PlayerId};
 use domain::tenancy::RealmId;
 
 use super::grants::{GrantFilter, grants_of};
+use crate::rows::economy::{EntryRow, ledger_row};
+use crate::rows::{StoredUuid, named, time};
 use crate::sqlite::players;
-use crate::sqlite::rows::{StoredUuid, named, time};
 use crate::sqlite::statement::statement;
 
 statement! {
@@ -36,20 +35,6 @@ macro_rules! entry_columns {
     () => {
         "id, delta, balance_after, reason, source_ref, origin, operation, sequence, position, created_at"
     };
-}
-
-#[derive(Queryable)]
-struct EntryRow {
-    id: StoredUuid,
-    delta: i64,
-    balance_after: i64,
-    reason: Option<String>,
-    source_ref: Option<String>,
-    origin: String,
-    operation: String,
-    sequence: i64,
-    position: i64,
-    created_at: i64,
 }
 
 statement! {
@@ -137,22 +122,6 @@ fn entries(
         }
     };
     rows.into_iter().map(|row| ledger_row(row, asset)).collect()
-}
-
-fn ledger_row(row: EntryRow, asset: &Asset) -> Result<LedgerRow, Error> {
-    Ok(LedgerRow {
-        id: EntryId(row.id.0),
-        asset: asset.clone(),
-        delta: row.delta,
-        balance_after: Balance::restore(row.balance_after),
-        reason: row.reason,
-        source_ref: row.source_ref,
-        origin: named("origin", &row.origin, Origin::parse)?,
-        operation: named("operation", &row.operation, Operation::parse)?,
-        sequence: row.sequence,
-        position: row.position,
-        at: time(row.created_at),
-    })
 }
 
 /// A page of a player's grants.

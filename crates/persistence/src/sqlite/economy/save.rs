@@ -62,8 +62,8 @@ pub(super) fn settlement(connection: &mut SqliteConnection, settlement: &Settlem
     for (realm, player) in &settlement.new_players {
         players::insert(connection, *realm, player)?;
     }
-    for (realm, player, at) in &settlement.seen_players {
-        players::mark_seen(connection, *realm, *player, *at)?;
+    for (realm, player) in &settlement.seen_players {
+        players::mark_seen(connection, *realm, player.id, player.last_seen_at)?;
     }
     for change in &settlement.accounts {
         account(connection, change)?;

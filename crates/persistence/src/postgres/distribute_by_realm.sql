@@ -1,0 +1,42 @@
+-- Distributes a migrated database by realm over the nodes of a Citus cluster: `purser migrate distribute`, or psql -f, on the
+-- coordinator, after CREATE EXTENSION citus and citus_add_node for every worker. Each statement is a transaction of its own,
+-- and all of it can be run again when it was interrupted. No statement here ends in the middle of a line.
+
+-- References between tables are taken off while the tables move, because Citus refuses them between a table that has moved
+-- and one that has not, and are put back under their names at the end.
+
+ALTER TABLE games DROP CONSTRAINT IF EXISTS games_studio_fkey;
+ALTER TABLE realms DROP CONSTRAINT IF EXISTS realms_game_fkey;
+ALTER TABLE api_keys DROP CONSTRAINT IF EXISTS api_keys_realm_fkey;
+ALTER TABLE players DROP CONSTRAINT IF EXISTS players_realm_fkey;
+ALTER TABLE accounts DROP CONSTRAINT IF EXISTS accounts_realm_player_fkey;
+ALTER TABLE grants DROP CONSTRAINT IF EXISTS grants_realm_player_fkey;
+
+-- The directory is small and read everywhere: a copy on every node.
+
+SELECT create_reference_table('studios') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'studios'::regclass);
+SELECT create_reference_table('games') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'games'::regclass);
+SELECT create_reference_table('realms') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'realms'::regclass);
+SELECT create_reference_table('api_keys') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'api_keys'::regclass);
+
+-- All that belongs to a realm lies on one node, so a batch of one realm is a transaction on one node.
+
+SELECT create_distributed_table('players', 'realm', colocate_with => 'none') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'players'::regclass);
+SELECT create_distributed_table('accounts', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'accounts'::regclass);
+SELECT create_distributed_table('entries', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'entries'::regclass);
+SELECT create_distributed_table('grants', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'grants'::regclass);
+
+ALTER TABLE games ADD CONSTRAINT games_studio_fkey FOREIGN KEY (studio) REFERENCES studios (id);
+ALTER TABLE realms ADD CONSTRAINT realms_game_fkey FOREIGN KEY (game) REFERENCES games (id);
+ALTER TABLE api_keys ADD CONSTRAINT api_keys_realm_fkey FOREIGN KEY (realm) REFERENCES realms (id);
+ALTER TABLE players ADD CONSTRAINT players_realm_fkey FOREIGN KEY (realm) REFERENCES realms (id);
+ALTER TABLE accounts ADD CONSTRAINT accounts_realm_player_fkey FOREIGN KEY (realm, player) REFERENCES players (realm, id);
+ALTER TABLE grants ADD CONSTRAINT grants_realm_player_fkey FOREIGN KEY (realm, player) REFERENCES players (realm, id);

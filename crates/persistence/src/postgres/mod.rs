@@ -1,0 +1,90 @@
+//! The store for many processes: a PostgreSQL database, spoken to by a client in pure Rust.
+//!
+//! Any number of servers share one database. What keeps them from each other's toes is in the database: locked player rows,
+//! unique indexes, and the version that an update of an account names. Nothing here remembers anything between
+//! transactions. Must not know what is decided (the domain's) nor how SQLite does the same things.
+
+mod address;
+mod attempts;
+mod distribution;
+mod economy;
+mod keys;
+mod migrations;
+#[cfg(test)]
+mod plans_tests;
+mod players;
+mod pool;
+mod statement;
+mod tenancy;
+mod trouble;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::store::{StoreError, StoreHealth};
+use scoped_futures::ScopedFutureExt;
+
+pub use address::{AddressError, PostgresAddress};
+pub use migrations::Migrations;
+
+use crate::migrations::MigrationError;
+use pool::Connections;
+
+/// How the store uses its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostgresOptions {
+    /// Connections that write: as many batches can be on their way at once. At least 1.
+    pub lanes: usize,
+    /// Connections that read. At least 1.
+    pub readers: usize,
+    /// How long a caller waits for a connection that others use before it is told that the store is overloaded.
+    pub wait_max: Duration,
+    /// How long one statement may run, waiting for locks included.
+    pub statement_timeout: Duration,
+}
+
+impl Default for PostgresOptions {
+    /// Four lanes: on two processors, two batches are being worked on while two wait for the disk.
+    fn default() -> Self {
+        Self { lanes: 4, readers: 8, wait_max: Duration::from_secs(3), statement_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// A PostgreSQL database. Implements every port of the domain. Cheap to clone.
+#[derive(Clone)]
+pub struct PostgresStore {
+    lanes: Connections,
+    readers: Connections,
+}
+
+impl PostgresStore {
+    /// A store in the database at `address`, whose schema must be in place (see [`Migrations`]). Connects only when it is
+    /// used; must be called within a runtime, which drives its connections from then on.
+    ///
+    /// # Errors
+    /// When the options make no sense.
+    pub fn new(address: &PostgresAddress, options: PostgresOptions) -> Result<Self, StoreError> {
+        let PostgresOptions { lanes, readers, wait_max, statement_timeout } = options;
+        let connections = |count: usize| Connections::new(address, count.max(1), wait_max, statement_timeout);
+        Ok(Self { lanes: connections(lanes)?, readers: connections(readers)? })
+    }
+
+    /// Fails unless the database answers.
+    ///
+    /// # Errors
+    /// When it does not, with the reason.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.readers.ping().await
+    }
+}
+
+#[async_trait]
+impl StoreHealth for PostgresStore {
+    async fn check(&self) -> Result<(), StoreError> {
+        let pending = self.readers.read(|connection| migrations::pending_names(connection).scope_boxed()).await?;
+        if pending.is_empty() {
+            return Ok(());
+        }
+        Err(StoreError::unavailable(MigrationError::Pending(pending.join(", "))))
+    }
+}

@@ -1,0 +1,171 @@
+//! Every statement, explained on empty tables and on full ones: none scans a table that grows, and each look-up uses more
+//! of a key than its realm. And every statement on a table that is distributed by realm names the realm.
+
+use std::path::Path;
+
+use diesel::QueryableByName;
+use diesel::sql_types::Text;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+
+use super::economy::{audit, grants, load, reads, save};
+use super::pool::connect;
+use super::{PostgresAddress, attempts, distribution, keys, migrations, players, tenancy};
+
+/// A statement: its name, its text, and the SQL types of its binds.
+type Statement = (&'static str, &'static str, &'static [&'static str]);
+
+macro_rules! statements {
+    ($($module:ident::{$($name:ident),+ $(,)?}),+ $(,)?) => {
+        &[$($((stringify!($name), $module::$name::SQL, $module::$name::BINDS)),+),+]
+    };
+}
+
+const STATEMENTS: &[Statement] = statements! {
+    attempts::{TransactionId, TransactionOutcome, Ping},
+    migrations::{IsMigrated, AppliedVersions},
+    distribution::{HasCitus},
+    tenancy::{InsertStudio, AllStudios, InsertGame, AllGames, InsertRealm, FindRealm, AllRealms},
+    keys::{FindKeys, AllKeys, InsertKey, ExpireKey, RevokeKey, MarkKeyUsed},
+    players::{FindPlayer, LockPlayers, UpsertPlayers},
+    load::{FindAccounts, FindEntriesOnce, NextBlock},
+    grants::{FindGrants, FindGrantsOnce, PageOfGrants, CountGrants, InsertGrants, ClaimGrants},
+    reads::{FindHoldings, FindHoldingsOf, EntriesAfter, EntriesBefore},
+    save::{UpsertAccounts, InsertEntries, FindEntry},
+    audit::{AllAccounts, Orphans},
+};
+
+/// The tables that are distributed by realm. They grow with the players; the others, the directory, with the games.
+const GROWING: [&str; 4] = ["players", "accounts", "entries", "grants"];
+
+/// The two that read a whole realm, because that is what they are for.
+const READS_A_WHOLE_REALM: [&str; 2] = ["AllAccounts", "Orphans"];
+
+/// Lists of the directory and of the catalog, in full.
+const READS_THE_DIRECTORY: [&str; 6] =
+    ["AllStudios", "AllGames", "AllRealms", "AllKeys", "AppliedVersions", "HasCitus"];
+
+/// Enough rows that a plan that reads all of them would be chosen only by mistake.
+const FILL: &str = "
+    INSERT INTO studios SELECT gen_random_uuid(), 'studio-' || n, n FROM generate_series(1, 20) n;
+    INSERT INTO games SELECT gen_random_uuid(), id, 'game-' || n, n FROM studios, generate_series(1, 5) n;
+    INSERT INTO realms SELECT nextval('realm_ids'), id, 'sandbox' FROM games;
+    INSERT INTO api_keys SELECT id, gen_random_uuid(), lpad(id::text, 10, '0'), sha256('k'), 'key', 'admin', 0 FROM realms;
+    INSERT INTO players SELECT (SELECT min(id) FROM realms), gen_random_uuid(), 'player-' || n, n, n FROM generate_series(1, 20000) n;
+    INSERT INTO accounts SELECT realm, id, 'currency', 'gold', gen_random_uuid(), 1, 1, 0, 0 FROM players;
+    INSERT INTO entries SELECT realm, id, 1, 1, gen_random_uuid(), 1, 1, 'wallet.credit', 'server', 'x', NULL, NULL, NULL,
+        sha256(id::text::bytea), sha256('f'), 0 FROM accounts;
+    INSERT INTO grants SELECT realm, gen_random_uuid(), id, 'reward', '[]', 'api', NULL, NULL, 'claim', NULL, NULL, NULL, 0,
+        'x', sha256(id::text::bytea), sha256('f') FROM players;
+    ANALYZE";
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+    text: String,
+}
+
+#[test]
+fn every_statement_is_listed_here() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/postgres");
+    let mut sources = String::new();
+    for folder in [folder.clone(), folder.join("economy")] {
+        for file in std::fs::read_dir(folder).expect("the sources are there") {
+            let path = file.expect("readable").path();
+            let is_statement_macro = path.file_name().is_some_and(|name| name == "statement.rs");
+            if path.is_file() && !is_statement_macro {
+                sources.push_str(&std::fs::read_to_string(path).expect("readable"));
+            }
+        }
+    }
+    let declared = sources.lines().filter(|line| line.starts_with("statement! {")).count();
+    assert_eq!(declared, STATEMENTS.len());
+    assert!(30 < declared);
+}
+
+#[test]
+fn every_statement_on_a_distributed_table_names_the_realm() {
+    for (name, sql, _) in STATEMENTS {
+        let words: Vec<&str> = sql.split(|letter: char| letter.is_whitespace() || "()".contains(letter)).collect();
+        let mentions = words
+            .windows(2)
+            .filter(|pair| ["FROM", "JOIN", "UPDATE", "INTO"].contains(&pair[0]) && GROWING.contains(&pair[1]));
+        let inserts = sql.contains("INSERT INTO") && sql.contains("(realm, ") && sql.contains("SELECT $1, n.");
+        let named = sql.matches("realm = $1").count() + usize::from(inserts);
+        assert!(mentions.count() <= named, "{name}: {sql}");
+        // The time is given, so that every copy of a row has the same.
+        assert!(!sql.to_lowercase().contains("now()") && !sql.to_uppercase().contains("CURRENT_TIME"), "{name}");
+    }
+}
+
+#[test]
+fn no_statement_scans_a_table_that_grows_however_empty_it_was_when_planned() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    runtime.block_on(async {
+        let server = testcluster::server_url();
+        let database = testcluster::TestDatabase::empty(&server).await.expect("a database can be made");
+        let address = PostgresAddress::parse(&database.url()).expect("the URL of a test's database");
+        migrations::Migrations::of(&address).up().await.expect("migrated");
+        explain_all(&address, "empty").await;
+        let mut outside = connect(&address, std::time::Duration::from_secs(60)).await.expect("connected");
+        outside.batch_execute(&FILL.replace("20000", "20")).await.expect("filled a little");
+        explain_all(&address, "small").await;
+        outside.batch_execute("TRUNCATE studios CASCADE").await.expect("emptied");
+        outside.batch_execute(FILL).await.expect("filled");
+        explain_all(&address, "full").await;
+    });
+}
+
+async fn explain_all(address: &PostgresAddress, tables: &str) {
+    let mut connection = connect(address, std::time::Duration::from_secs(60)).await.expect("connected");
+    for statement in STATEMENTS {
+        let plan = explain(&mut connection, statement).await;
+        let (name, sql, _) = statement;
+        let told = format!("{name} on {tables} tables:\n{plan}");
+        if READS_THE_DIRECTORY.contains(name) {
+            continue;
+        }
+        assert!(!plan.contains("Seq Scan"), "{told}");
+        let whole_realm = plan.lines().any(|line| line.trim().starts_with("Index Cond: ") && only_realm(line));
+        assert!(!whole_realm || READS_A_WHOLE_REALM.contains(name), "{told}");
+        // A look-up by a whole key is one step into an index, never a list of candidates to be filtered.
+        if sql.contains("LIMIT 1") && !READS_A_WHOLE_REALM.contains(name) {
+            assert!(!plan.contains("Filter:") && !plan.contains("Hash") && !plan.contains("Merge"), "{told}");
+        }
+    }
+}
+
+/// Whether an index condition uses nothing but the realm.
+fn only_realm(line: &str) -> bool {
+    let condition = line.trim().trim_start_matches("Index Cond: ");
+    condition.trim_matches(['(', ')']).ends_with("realm = $1") && !condition.contains(" AND ")
+}
+
+async fn explain(connection: &mut AsyncPgConnection, (name, sql, binds): &Statement) -> String {
+    let types: Vec<String> = binds.iter().map(|bind| type_of(bind)).collect();
+    let declared = if types.is_empty() { String::new() } else { format!("({})", types.join(", ")) };
+    let nulls = if types.is_empty() { String::new() } else { format!("({})", vec!["NULL"; types.len()].join(", ")) };
+    connection.batch_execute(&format!("PREPARE explained{declared} AS {sql}")).await.expect(name);
+    let explain = format!("EXPLAIN (COSTS OFF) EXECUTE explained{nulls}");
+    let lines: Vec<Line> = diesel::sql_query(explain).load(connection).await.expect(name);
+    connection.batch_execute("DEALLOCATE explained").await.expect(name);
+    lines.into_iter().map(|line| line.text + "\n").collect()
+}
+
+/// PostgreSQL's name for a SQL type as the statements write it.
+fn type_of(bind: &str) -> String {
+    let inner = |wrapper: &str| bind.strip_prefix(wrapper).and_then(|rest| rest.strip_suffix('>'));
+    if let Some(element) = inner("Array<") {
+        return type_of(element) + "[]";
+    }
+    if let Some(present) = inner("Nullable<") {
+        return type_of(present);
+    }
+    let name = match bind {
+        "BigInt" => "bigint",
+        "Text" => "text",
+        "Binary" => "bytea",
+        "SqlUuid" => "uuid",
+        other => panic!("a SQL type that this test does not know: {other}"),
+    };
+    name.to_owned()
+}

@@ -1,0 +1,139 @@
+//! Players in PostgreSQL.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use domain::clock::Timestamp;
+use domain::economy::AssetKind;
+use domain::players::{ExternalId, Player, PlayerId, PlayerReads, Profile};
+use domain::store::StoreError;
+use domain::tenancy::RealmId;
+use scoped_futures::ScopedFutureExt;
+use uuid::Uuid;
+
+use super::statement::statement;
+use super::trouble::Trouble;
+use super::{PostgresStore, economy};
+use crate::rows::{StoredUuid, time};
+
+statement! {
+    /// A player by the studio's id.
+    FindPlayer<'a> { realm: i64 => BigInt, external_id: &'a str => Text } -> (SqlUuid, BigInt, BigInt)
+    = "SELECT id, created_at, last_seen_at FROM players WHERE realm = $1 AND external_id = $2"
+}
+
+statement! {
+    /// Players by the studio's ids, locked until the transaction ends, one after the other in the order in which they are
+    /// named. What comes back is as it is after the lock.
+    LockPlayers<'a> { realm: i64 => BigInt, external_ids: Vec<&'a str> => Array<Text> } -> (Text, SqlUuid, BigInt, BigInt)
+    = "SELECT locked.external_id, locked.id, locked.created_at, locked.last_seen_at
+        FROM unnest($2) AS wanted (external_id)
+        CROSS JOIN LATERAL (
+            SELECT external_id, id, created_at, last_seen_at FROM players
+            WHERE realm = $1 AND external_id = wanted.external_id LIMIT 1 FOR NO KEY UPDATE
+        ) AS locked"
+}
+
+statement! {
+    /// Stores new players, and moves the times at which known ones were last seen. Fails when a new one's studio id is taken.
+    UpsertPlayers<'a> {
+        realm: i64 => BigInt, ids: Vec<Uuid> => Array<SqlUuid>, external_ids: Vec<&'a str> => Array<Text>,
+        created_at: Vec<i64> => Array<BigInt>, last_seen_at: Vec<i64> => Array<BigInt>,
+    }
+    -> () = "INSERT INTO players (realm, id, external_id, created_at, last_seen_at)
+        SELECT $1, n.id, n.external_id, n.created_at, n.last_seen_at
+        FROM unnest($2, $3, $4, $5) AS n (id, external_id, created_at, last_seen_at)
+        ON CONFLICT (realm, id) DO UPDATE SET last_seen_at = excluded.last_seen_at"
+}
+
+/// A player by the studio's id.
+pub(super) async fn find(
+    mut connection: &AsyncPgConnection,
+    realm: RealmId,
+    external_id: &ExternalId,
+) -> QueryResult<Option<Player>> {
+    let statement = FindPlayer { realm: realm.0, external_id: external_id.as_str() };
+    let found = statement.get_result::<(StoredUuid, i64, i64)>(&mut connection).await.optional()?;
+    Ok(found.map(|(id, created_at, last_seen_at)| Player {
+        id: PlayerId(id.0),
+        external_id: external_id.clone(),
+        created_at: time(created_at),
+        last_seen_at: time(last_seen_at),
+    }))
+}
+
+/// Locks those of `players` that exist and reads them. They are given in ascending order: everybody locks in that order.
+pub(super) async fn lock(
+    mut connection: &AsyncPgConnection,
+    realm: RealmId,
+    players: &[ExternalId],
+) -> QueryResult<Vec<Player>> {
+    let external_ids = players.iter().map(ExternalId::as_str).collect();
+    let statement = LockPlayers { realm: realm.0, external_ids };
+    let rows: Vec<(String, StoredUuid, i64, i64)> = statement.load(&mut connection).await?;
+    let locked = rows.into_iter().map(|(external_id, id, created_at, last_seen_at)| Player {
+        id: PlayerId(id.0),
+        external_id: ExternalId::restore(external_id),
+        created_at: time(created_at),
+        last_seen_at: time(last_seen_at),
+    });
+    Ok(locked.collect())
+}
+
+/// Stores players: new ones, and known ones as they were seen now. Of several states of one player the last is right. They
+/// go in the order of the studio's ids, in which two processes that meet the same new ones wait for each other without a
+/// deadlock.
+pub(super) async fn upsert(
+    mut connection: &AsyncPgConnection,
+    realm: RealmId,
+    players: &[&Player],
+) -> Result<(), Trouble> {
+    if players.is_empty() {
+        return Ok(());
+    }
+    let latest: BTreeMap<&ExternalId, &Player> = players.iter().map(|player| (&player.external_id, *player)).collect();
+    let statement = UpsertPlayers {
+        realm: realm.0,
+        ids: latest.values().map(|player| player.id.0).collect(),
+        external_ids: latest.keys().map(|external_id| external_id.as_str()).collect(),
+        created_at: latest.values().map(|player| player.created_at.unix_micros()).collect(),
+        last_seen_at: latest.values().map(|player| player.last_seen_at.unix_micros()).collect(),
+    };
+    Ok(statement.execute(&mut connection).await.map(drop)?)
+}
+
+#[async_trait]
+impl PlayerReads for PostgresStore {
+    async fn profile(
+        &self,
+        realm: RealmId,
+        player: &ExternalId,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Option<Profile>, StoreError> {
+        self.readers.view(|connection| profile(connection, realm, player, limit, now).scope_boxed()).await
+    }
+}
+
+async fn profile(
+    connection: &AsyncPgConnection,
+    realm: RealmId,
+    player: &ExternalId,
+    limit: u32,
+    now: Timestamp,
+) -> QueryResult<Option<Profile>> {
+    let Some(player) = find(connection, realm, player).await? else { return Ok(None) };
+    let newest = economy::GrantFilter { status: None, after: None, limit: i64::from(limit), now };
+    let (counts, recent_grants, mut inventory, wallet) = tokio::try_join!(
+        economy::grant_counts(connection, realm, player.id, now),
+        economy::grants_of(connection, realm, player.id, &newest),
+        economy::holdings_of(connection, realm, player.id, AssetKind::Item),
+        economy::holdings_of(connection, realm, player.id, AssetKind::Currency),
+    )?;
+    inventory.retain(|holding| 0 < holding.balance.get());
+    let (grants, pending_grants) = (counts.all, counts.pending);
+    Ok(Some(Profile { player, grants, pending_grants, recent_grants, inventory, wallet }))
+}

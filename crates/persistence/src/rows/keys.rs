@@ -1,0 +1,37 @@
+//! Rows of API keys.
+
+use diesel::result::Error;
+use domain::keys::{KeyHash, KeyId, KeyRecord, PermissionSet, PublicId, Revocation};
+use domain::tenancy::{Environment, GameId, Realm, RealmId, StudioId};
+use domain::text::FreeText;
+
+use super::{StoredDigest, StoredUuid, named, time, time_if_any};
+
+/// A key with its realm, in three groups: the realm, the key's identity, its life.
+pub(crate) type KeyRow = (
+    (i64, StoredUuid, StoredUuid, String),
+    (StoredUuid, String, StoredDigest, String, String),
+    (i64, Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<StoredUuid>),
+);
+
+/// Reads a key back.
+pub(crate) fn key_of(row: KeyRow) -> Result<KeyRecord, Error> {
+    let (realm, identity, life) = row;
+    let (realm, studio, game, environment) = realm;
+    let (id, public_id, hash, name, permissions) = identity;
+    let (created_at, expires_at, last_used_at, revoked_at, revoked_reason, rotated_from) = life;
+    let environment = named("environment", &environment, Environment::parse)?;
+    Ok(KeyRecord {
+        id: KeyId(id.0),
+        realm: Realm { id: RealmId(realm), studio: StudioId(studio.0), game: GameId(game.0), environment },
+        public_id: PublicId::restore(public_id),
+        hash: KeyHash(hash.0),
+        name: FreeText::restore(name),
+        permissions: named("permission set", &permissions, PermissionSet::parse)?,
+        created_at: time(created_at),
+        expires_at: time_if_any(expires_at),
+        last_used_at: time_if_any(last_used_at),
+        revocation: revoked_at.map(|at| Revocation { at: time(at), reason: revoked_reason.map(FreeText::restore) }),
+        rotated_from: rotated_from.map(|old| KeyId(old.0)),
+    })
+}

@@ -1,0 +1,3 @@
+//! The one contract suite, stamped on PostgreSQL.
+
+testkit::store_contract!(crate::fixture::PostgresFixture::create);

@@ -1,0 +1,20 @@
+//! The PostgreSQL adapter: the contract of every store, and what is PostgreSQL's own.
+//!
+//! Each module is `cfg(test)` because that is how clippy knows that its helpers may `unwrap`.
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod distribution;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod migrations;
+#[cfg(test)]
+mod outside;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod schema;

@@ -1,0 +1,10 @@
+DROP SEQUENCE ledger_blocks;
+DROP TABLE grants;
+DROP TABLE entries;
+DROP TABLE accounts;
+DROP TABLE players;
+DROP TABLE api_keys;
+DROP TABLE realms;
+DROP SEQUENCE realm_ids;
+DROP TABLE games;
+DROP TABLE studios;

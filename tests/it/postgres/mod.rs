@@ -1,0 +1,12 @@
+//! What only PostgreSQL can do or suffer.
+
+mod configuration;
+mod conflicts;
+mod faults;
+mod load;
+mod network;
+mod own_cluster;
+mod schema;
+mod servers;
+mod session;
+pub(crate) mod store;

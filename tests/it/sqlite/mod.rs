@@ -1,0 +1,5 @@
+//! What is so because the store is a file, and what has nothing to do with the store: one database is enough for that.
+
+mod configuration;
+mod file;
+pub(crate) mod store;
