@@ -120,7 +120,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "PURSER_MIGRATE", value_parser = BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub(crate) migrate: bool,
 
-    /// On PostgreSQL, connections that write, each storing a batch of its own [default: 4]
+    /// On PostgreSQL, connections that write, each storing a batch of its own [default: 2]
     #[arg(long, env = "PURSER_LANES", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) lanes: Option<u16>,
 

@@ -169,6 +169,9 @@ fn credentials(url: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -186,7 +189,8 @@ mod tests {
 
     #[test]
     fn a_folder_that_others_cannot_enter_is_not_for_postgresql() {
-        let closed = tempfile::tempdir().unwrap();
+        let only_ours = Permissions::from_mode(0o700);
+        let closed = tempfile::Builder::new().permissions(only_ours).tempdir().unwrap();
         assert_eq!(reachable(closed.path()), Path::new("/var/tmp"));
         assert_eq!(reachable(Path::new("/usr")), Path::new("/usr"));
     }

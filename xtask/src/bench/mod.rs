@@ -65,6 +65,9 @@ pub(crate) struct Options {
     /// On PostgreSQL, leave out the same credit as one hand-written statement, run by pgbench
     #[arg(long)]
     without_pgbench: bool,
+    /// A setting of the server, such as lanes=2
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
     /// Also write all figures to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -100,6 +103,12 @@ impl Databases {
             Self::Both => &[Database::Sqlite, Database::Postgres],
         }
     }
+}
+
+/// A setting as the environment names it, and its value.
+fn setting(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("say NAME=VALUE")?;
+    Ok((format!("PURSER_{}", name.replace('-', "_").to_uppercase()), value.to_owned()))
 }
 
 /// Builds what is measured, measures, reports; fails when a balance is not what was acknowledged.
@@ -175,6 +184,14 @@ fn output_of(command: &mut Command) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_setting_has_the_name_that_the_environment_gives_it() {
+        let known = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
+        assert_eq!(setting("lanes=2"), known("PURSER_LANES", "2"));
+        assert_eq!(setting("queue-depth=1=2"), known("PURSER_QUEUE_DEPTH", "1=2"));
+        assert!(setting("lanes").is_err());
+    }
 
     #[test]
     fn a_count_keeps_its_value() {

@@ -1,7 +1,7 @@
 //! The program under measurement on one store: a path, the address of the store, and a folder to run in.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -22,6 +22,8 @@ pub(crate) struct Program {
     pub(crate) folder: PathBuf,
     /// The address of its store.
     pub(crate) url: String,
+    /// Other settings, as names and values in the environment.
+    pub(crate) settings: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -30,12 +32,6 @@ struct IssuedKey {
 }
 
 impl Program {
-    /// `binary` on an embedded store in `folder`.
-    pub(crate) fn embedded(binary: &Path, folder: &Path) -> Self {
-        let url = format!("sqlite:{}", folder.join("purser.sqlite3").display());
-        Self { binary: binary.to_path_buf(), folder: folder.to_path_buf(), url }
-    }
-
     /// The program with none of the caller's settings and no rate limits. It runs in its own folder, where no settings file
     /// is, and is told its store by the environment: an address may hold a password.
     pub(crate) fn command(&self) -> Command {
@@ -49,6 +45,7 @@ impl Program {
         for limit in UNLIMITED {
             command.env(limit, "0");
         }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.env("PURSER_DATABASE_URL", &self.url);
         command
     }

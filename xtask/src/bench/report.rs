@@ -29,6 +29,7 @@ impl Report<'_> {
             "seconds": options.seconds,
             "warmup_seconds": options.warmup_seconds,
             "runs": options.runs,
+            "settings": options.settings,
             "players": options.players,
             "populated": options.populate,
             "databases": databases,

@@ -63,20 +63,24 @@ impl Findings {
 pub(crate) async fn run(options: &Options, binary: &Path, parent: &Path, database: Database) -> Result<Findings> {
     let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(parent).context("no folder for the data")?;
     let folder = folder.path();
-    let (program, postgres) = match database {
-        Database::Sqlite => {
+    let postgres = match database {
+        Database::Sqlite => None,
+        Database::Postgres => Some(Postgres::start(parent, options.connections.iter().copied().max().unwrap_or(0))?),
+    };
+    let url = match &postgres {
+        None => {
             println!("\nSQLite, embedded");
-            (Program::embedded(binary, folder), None)
+            format!("sqlite:{}", folder.join("purser.sqlite3").display())
         }
-        Database::Postgres => {
-            let postgres = Postgres::start(parent, options.connections.iter().copied().max().unwrap_or(0))?;
+        Some(postgres) => {
             println!("\n{postgres}");
-            let url = postgres.create_database("purser")?;
-            (Program { binary: binary.to_path_buf(), folder: folder.to_path_buf(), url }, Some(postgres))
+            postgres.create_database("purser")?
         }
     };
+    let settings = options.settings.clone();
+    let program = Program { binary: binary.to_path_buf(), folder: folder.to_path_buf(), url, settings };
     let compared = postgres.as_ref().filter(|_| !options.without_pgbench);
-    let pgbench = compared.map(|postgres| Pgbench::prepare(postgres, binary, folder)).transpose()?;
+    let pgbench = compared.map(|postgres| Pgbench::prepare(postgres, &program)).transpose()?;
     let mut server = Server::start(program.clone()).await?;
     let (startup_ms, idle_mb) = (server.startup_ms, server.idle_mb);
     println!("first 200 from /healthz {startup_ms:.0} ms after the start; {idle_mb:.1} MB resident when idle\n");

@@ -44,9 +44,10 @@ pub struct PostgresOptions {
 }
 
 impl Default for PostgresOptions {
-    /// Four lanes: on two processors, two batches are being worked on while two wait for the disk.
+    /// Two lanes: one batch is being worked on while another waits for the disk. More make smaller batches, and a batch costs
+    /// much the same whatever its size; measured on two processors, a third lane loses a quarter of the throughput.
     fn default() -> Self {
-        Self { lanes: 4, readers: 8, wait_max: Duration::from_secs(3), statement_timeout: Duration::from_secs(5) }
+        Self { lanes: 2, readers: 8, wait_max: Duration::from_secs(3), statement_timeout: Duration::from_secs(5) }
     }
 }
 

@@ -10,6 +10,7 @@ mod output;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tokio::time::sleep;
@@ -33,6 +34,10 @@ const THREADS: &str = "2";
 /// As the server sets up its own sessions: one plan for every statement, which does not change its mind on small tables.
 const SESSION: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off";
 
+/// How many connections it takes to make one more second of warm-up necessary: each is a process of PostgreSQL's that has to
+/// start, fill its caches and plan the statement.
+const CONNECTIONS_PER_SECOND: usize = 64;
+
 /// The statement with its database.
 #[derive(Debug)]
 pub(crate) struct Pgbench<'a> {
@@ -44,10 +49,9 @@ pub(crate) struct Pgbench<'a> {
 }
 
 impl<'a> Pgbench<'a> {
-    /// Makes the database, with the schema that `binary` brings and a realm to credit in.
-    pub(crate) fn prepare(postgres: &'a Postgres, binary: &Path, folder: &Path) -> Result<Self> {
-        let url = postgres.create_database(DATABASE)?;
-        let program = Program { binary: binary.to_path_buf(), folder: folder.to_path_buf(), url };
+    /// Makes the database, with the schema that the server under measurement brings and a realm to credit in.
+    pub(crate) fn prepare(postgres: &'a Postgres, server: &Program) -> Result<Self> {
+        let program = Program { url: postgres.create_database(DATABASE)?, ..server.clone() };
         program.migrate()?;
         // For the game that is made with it.
         program.issue_key()?;
@@ -61,10 +65,12 @@ impl<'a> Pgbench<'a> {
             self.populate(case)?;
         }
         let prefix = self.program.folder.join(&case.namespace);
-        let mut running = self.command(case, &prefix);
+        let more = u64::try_from(case.connections.div_ceil(CONNECTIONS_PER_SECOND)).context("too many connections")?;
+        let warmup = case.warmup + Duration::from_secs(more);
+        let mut running = self.command(case, warmup, &prefix);
         let shown = workspace::shown(&running);
         let running = running.spawn().with_context(|| format!("cannot start `{shown}`"))?;
-        sleep(case.warmup).await;
+        sleep(warmup).await;
         let cpu_before = self.postgres.cpu_seconds()?;
         let output = running.wait_with_output().with_context(|| format!("cannot wait for `{shown}`"))?;
         let database_cpu_seconds = self.postgres.cpu_seconds()? - cpu_before;
@@ -73,7 +79,7 @@ impl<'a> Pgbench<'a> {
         ensure!(output.status.success(), "`{shown}` failed ({}): {}", output.status, complaint.trim());
         let reported = Output::parse(&said).with_context(|| format!("cannot read what `{shown}` says:\n{said}"))?;
         self.stored.set(self.stored.get() + reported.processed);
-        let latency_us = Log::take(&prefix)?.within(case.warmup, case.measured)?;
+        let latency_us = Log::take(&prefix)?.within(warmup, case.measured)?;
         Ok(StatementRow {
             workload: case.workload,
             connections: case.connections,
@@ -105,11 +111,11 @@ impl<'a> Pgbench<'a> {
         Ok(())
     }
 
-    fn command(&self, case: &Case, log_prefix: &Path) -> Command {
+    fn command(&self, case: &Case, warmup: Duration, log_prefix: &Path) -> Command {
         let mut pgbench = self.postgres.client("pgbench", DATABASE);
         pgbench.env("PGOPTIONS", SESSION).args(["--no-vacuum", "--protocol", "prepared", "--jobs", THREADS]);
         pgbench.args(["--client", &case.connections.to_string()]);
-        pgbench.args(["--time", &(case.warmup + case.measured).as_secs().to_string()]);
+        pgbench.args(["--time", &(warmup + case.measured).as_secs().to_string()]);
         for (name, value) in self.variables(case) {
             pgbench.arg("--define").arg(format!("{name}={value}"));
         }
