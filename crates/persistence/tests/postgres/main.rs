@@ -18,3 +18,5 @@ mod outside;
 mod proxy;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod tls;
