@@ -25,10 +25,35 @@ impl StoreError {
     }
 }
 
+/// An error with everything that caused it, in one line, for a log. A cause that the line says already is not said twice.
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let sources = std::iter::successors(error.source(), |cause| (**cause).source());
+    sources.fold(error.to_string(), |line, cause| {
+        let cause = cause.to_string();
+        if line.contains(&cause) { line } else { format!("{line}: {cause}") }
+    })
+}
+
 /// Tells whether the store can be used.
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 #[async_trait]
 pub trait StoreHealth: Send + Sync {
     /// Succeeds when the store answers and its schema is the one that this program was built for.
     async fn check(&self) -> Result<(), StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Error)]
+    #[error("outer")]
+    struct Outer(#[source] StoreError);
+
+    #[test]
+    fn an_error_is_told_with_all_its_causes_each_once() {
+        let inner = std::io::Error::other("the disk is full");
+        assert_eq!(causes(&Outer(StoreError::unavailable(inner))), "outer: the store is unavailable: the disk is full");
+        assert_eq!(causes(&StoreError::unavailable("the store is unavailable")), "the store is unavailable");
+    }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use domain::economy::LaneObserver;
-use domain::store::StoreError;
+use domain::store::{StoreError, causes};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Sizes of batches: powers of two up to the largest batch.
@@ -48,10 +48,4 @@ impl LaneObserver for Observer {
         metrics::counter!("purser_batches_failed_total", "cause" => "panic").increment(1);
         tracing::error!(commands, message, "a batch met a bug; its outcome is unknown");
     }
-}
-
-/// An error with everything that caused it, in one line.
-pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use domain::economy::{Economy, Queue};
 use domain::keys::KeyRing;
+use domain::store::causes;
 use persistence::sqlite::ServeLock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -15,7 +16,7 @@ use transport::App;
 
 use crate::config::{Database, Settings};
 use crate::first_run;
-use crate::observe::{Observer, causes, start_metrics};
+use crate::observe::{Observer, start_metrics};
 use crate::store::{self, IfAbsent, Store};
 use crate::system::{SystemClock, SystemIds};
 

@@ -12,6 +12,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use domain::store::causes;
 use futures_util::FutureExt;
 use metrics::{Counter, Histogram};
 
@@ -112,7 +113,7 @@ fn cause_of<B>(answered: &Result<ServiceResponse<B>, actix_web::Error>) -> Optio
 }
 
 fn log(method: &str, route: &str, status: StatusCode, problem: Option<&Problem>) {
-    let cause = problem.and_then(Error::source).map(tracing::field::display);
+    let cause = problem.and_then(Error::source).map(causes);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         tracing::warn!(method, route, status = status.as_u16(), cause, "a request could not be served");
     } else if status.is_server_error() {

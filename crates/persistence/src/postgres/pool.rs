@@ -12,6 +12,7 @@ use diesel::{ConnectionError, QueryResult};
 use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use domain::store::causes;
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -140,7 +141,7 @@ pub(super) async fn connect(
 
 async fn make(address: &PostgresAddress, statement_timeout: Duration) -> Result<AsyncPgConnection, ConnectionError> {
     let (config, tls) = address.parts();
-    let refused = |error: tokio_postgres::Error| ConnectionError::BadConnection(explained(&error));
+    let refused = |error: tokio_postgres::Error| ConnectionError::BadConnection(causes(&error));
     let mut connection = match tls {
         None => {
             let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
@@ -167,13 +168,4 @@ fn session(statement_timeout: Duration) -> String {
         SELECT set_config('plan_cache_mode', CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')
             THEN 'auto' ELSE 'force_generic_plan' END, false)"
     )
-}
-
-/// An error of the client with its causes, which it does not show by itself.
-fn explained(error: &tokio_postgres::Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.fold(error.to_string(), |shown, cause| {
-        let cause = cause.to_string();
-        if shown.contains(&cause) { shown } else { format!("{shown}: {cause}") }
-    })
 }

@@ -15,7 +15,7 @@ const WAITING: &str = "SELECT pid::text FROM pg_stat_activity
 #[tokio::test]
 async fn a_player_who_is_locked_for_longer_than_a_statement_may_run_delays_only_those_in_the_same_lane() {
     const OTHERS: usize = 16;
-    let purser = Purser::start().await;
+    let purser = Purser::start_with(&["--lanes", "8"]).await;
     let api = purser.api();
     api.credit("held", "gold", json!({ "amount": 1 })).await.ok(200);
     let holder = Session::open(purser.home().store().url()).await;
