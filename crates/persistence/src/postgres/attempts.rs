@@ -37,11 +37,6 @@ const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 const BEGIN_VIEW: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 statement! {
-    /// The id of the open transaction, by which its outcome can be asked for later.
-    TransactionId {} -> (Text,) = "SELECT pg_current_xact_id()::text"
-}
-
-statement! {
     /// What became of a transaction; null when it is too long ago.
     TransactionOutcome<'a> { id: &'a str => Text } -> (Nullable<Text>,) = "SELECT pg_xact_status(($1)::xid8)"
 }
@@ -50,6 +45,10 @@ statement! {
     /// Asks for nothing, so that a connection shows whether it lives.
     Ping {} -> (BigInt,) = "SELECT 1::bigint"
 }
+
+/// Names a transaction in the database.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct TransactionId(pub(super) String);
 
 /// A part of a transaction that reads: a closure that answers `async move { … }.scope_boxed()`.
 pub(super) trait Load<'a, T>:
@@ -100,19 +99,20 @@ enum Attempt<T> {
     /// It committed.
     Committed(T),
     /// The connection failed during the commit of the transaction with this id.
-    Doubtful { id: String, answer: T, cause: diesel::result::Error },
+    Doubtful { id: TransactionId, answer: T, cause: diesel::result::Error },
 }
 
 impl Connections {
     /// Runs a write: `load` reads and locks, `save` decides on that and stores. All of it is stored when this returns
     /// `Ok`. Either part may run more than once, on new connections.
     ///
-    /// `load` is on its way together with the BEGIN, so it must not look at the transaction itself.
+    /// `load` is on its way together with the BEGIN, so it must not look at the transaction itself; it also answers the
+    /// transaction's id (`pg_current_xact_id`), by which the outcome can be asked for when it is in doubt.
     /// `kept` is asked when a commit is in doubt. When it denies, all is run again, so it may deny only what is not there
     /// or can be repeated without harm.
     pub(super) async fn write<'a, Loaded: Send + 'a, T: Send + Sync + 'a>(
         &self,
-        load: impl Load<'a, Loaded>,
+        load: impl Load<'a, (TransactionId, Loaded)>,
         save: impl Save<'a, Loaded, T>,
         kept: impl Kept<'a, T>,
     ) -> Result<T, StoreError> {
@@ -136,7 +136,8 @@ impl Connections {
     pub(super) async fn save<'a, T: Send + 'a>(&self, save: impl Save<'a, (), T>) -> Result<T, StoreError> {
         let mut pauses = Pauses::begin();
         loop {
-            let attempt = self.attempt(&|_| std::future::ready(Ok(())).scope_boxed(), &save);
+            let attempt =
+                self.attempt(&|_| std::future::ready(Ok((TransactionId::default(), ()))).scope_boxed(), &save);
             match timeout(self.silence_max(), attempt).await.unwrap_or(Err(Trouble::Silent)) {
                 Ok(Attempt::Committed(answer)) => return Ok(answer),
                 Ok(Attempt::Doubtful { cause, .. }) => {
@@ -149,18 +150,13 @@ impl Connections {
 
     async fn attempt<'a, Loaded: Send + 'a, T: Send + 'a>(
         &self,
-        load: &impl Load<'a, Loaded>,
+        load: &impl Load<'a, (TransactionId, Loaded)>,
         save: &impl Save<'a, Loaded, T>,
     ) -> Result<Attempt<T>, Trouble> {
         let lease = self.lease().await?;
         let connection: &AsyncPgConnection = &lease;
         // In this order on the wire: what is polled first is sent first.
-        let (_, (id,), loaded) = tokio::try_join!(
-            biased;
-            execute(connection, BEGIN_WRITE),
-            async { TransactionId {}.get_result::<(String,)>(&mut &*connection).await },
-            load(connection),
-        )?;
+        let (_, (id, loaded)) = tokio::try_join!(biased; execute(connection, BEGIN_WRITE), load(connection))?;
         let saved = save(connection, loaded).await;
         let answer = match saved {
             Ok(answer) => answer,
@@ -180,12 +176,17 @@ impl Connections {
 
     /// Whether the transaction with that id, which decided `answer`, is stored; `None` when PostgreSQL cannot tell, or
     /// cannot be asked.
-    async fn is_kept<'a, T: Send + Sync + 'a>(&self, id: &str, answer: &T, kept: &impl Kept<'a, T>) -> Option<bool> {
+    async fn is_kept<'a, T: Send + Sync + 'a>(
+        &self,
+        id: &TransactionId,
+        answer: &T,
+        kept: &impl Kept<'a, T>,
+    ) -> Option<bool> {
         let mut pauses = Pauses::begin();
         loop {
             let asked = timeout(self.silence_max(), async {
                 let lease = self.lease().await?;
-                let (outcome,) = TransactionOutcome { id }.get_result::<(Option<String>,)>(&mut &*lease).await?;
+                let (outcome,) = TransactionOutcome { id: &id.0 }.get_result::<(Option<String>,)>(&mut &*lease).await?;
                 let is_kept = match outcome.as_deref() {
                     Some("committed") => Some(kept(&lease, answer).await?),
                     Some("aborted") => Some(false),

@@ -21,13 +21,13 @@ macro_rules! statements {
 }
 
 const STATEMENTS: &[Statement] = statements! {
-    attempts::{TransactionId, TransactionOutcome, Ping},
+    attempts::{TransactionOutcome, Ping},
     migrations::{IsMigrated, AppliedVersions},
     distribution::{HasCitus},
     tenancy::{InsertStudio, AllStudios, InsertGame, AllGames, InsertRealm, FindRealm, AllRealms},
     keys::{FindKeys, AllKeys, InsertKey, ExpireKey, RevokeKey, MarkKeyUsed},
     players::{FindPlayer, LockPlayers, UpsertPlayers},
-    load::{FindAccounts, FindEntriesOnce, NextBlock},
+    load::{FindAccountsAndEntries, NextBlock},
     grants::{FindGrants, FindGrantsOnce, PageOfGrants, CountGrants, InsertGrants, ClaimGrants},
     reads::{FindHoldings, FindHoldingsOf, EntriesAfter, EntriesBefore},
     save::{UpsertAccounts, InsertEntries, FindEntry},

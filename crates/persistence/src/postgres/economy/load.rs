@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::economy::{
     AccountId, AccountKey, AccountState, BATCH_MAX, Balance, Fingerprint, Footprint, Grant, GrantEntries, GrantKey,
@@ -16,6 +16,7 @@ use domain::players::{ExternalId, Player};
 use domain::tenancy::RealmId;
 
 use super::grants;
+use crate::postgres::attempts::TransactionId;
 use crate::postgres::players;
 use crate::postgres::statement::statement;
 use crate::rows::{StoredDigest, StoredUuid};
@@ -26,13 +27,16 @@ const _: () =
     assert!(BATCH_MAX * GrantEntries::COUNT_MAX <= 1 << 16, "a block has a position for every entry of a batch");
 
 statement! {
-    /// Accounts by their owner and asset, each with its number among the wanted ones (from 1).
-    FindAccounts<'a> {
+    /// Accounts by their owner and asset, and entries by their operation and idempotency key. Each row has its number among
+    /// the wanted ones of its kind (from 1); an account has an id, an entry a fingerprint. One statement for two questions,
+    /// because each costs as much as a few of the rows that it finds.
+    FindAccountsAndEntries<'a> {
         realm: i64 => BigInt, players: Vec<&'a str> => Array<Text>, kinds: Vec<&'a str> => Array<Text>,
-        keys: Vec<&'a str> => Array<Text>,
+        keys: Vec<&'a str> => Array<Text>, operations: Vec<&'a str> => Array<Text>,
+        idempotency_keys: Vec<&'a [u8]> => Array<Binary>,
     }
-    -> (BigInt, SqlUuid, BigInt, BigInt)
-    = "SELECT wanted.number, account.id, account.balance, account.version
+    -> (BigInt, Nullable<SqlUuid>, Nullable<Binary>, BigInt, BigInt)
+    = "SELECT wanted.number, account.id, NULL::bytea, account.balance, account.version
         FROM unnest($2, $3, $4) WITH ORDINALITY AS wanted (player, kind, key, number)
         CROSS JOIN LATERAL (
             SELECT id FROM players WHERE realm = $1 AND external_id = wanted.player LIMIT 1
@@ -40,17 +44,10 @@ statement! {
         CROSS JOIN LATERAL (
             SELECT id, balance, version FROM accounts
             WHERE realm = $1 AND player = owner.id AND kind = wanted.kind AND key = wanted.key LIMIT 1
-        ) AS account"
-}
-
-statement! {
-    /// Entries by their operation and idempotency key, each with its number among the wanted ones (from 1).
-    FindEntriesOnce<'a> {
-        realm: i64 => BigInt, operations: Vec<&'a str> => Array<Text>, keys: Vec<&'a [u8]> => Array<Binary>,
-    }
-    -> (BigInt, Binary, BigInt)
-    = "SELECT wanted.number, entry.fingerprint, entry.balance_after
-        FROM unnest($2, $3) WITH ORDINALITY AS wanted (operation, key, number)
+        ) AS account
+        UNION ALL
+        SELECT wanted.number, NULL, entry.fingerprint, entry.balance_after, 0
+        FROM unnest($5, $6) WITH ORDINALITY AS wanted (operation, key, number)
         CROSS JOIN LATERAL (
             SELECT fingerprint, balance_after FROM entries
             WHERE realm = $1 AND operation = wanted.operation AND idempotency_key = wanted.key LIMIT 1
@@ -58,9 +55,12 @@ statement! {
 }
 
 statement! {
-    /// The next block of positions.
-    NextBlock {} -> (BigInt,) = "SELECT nextval('ledger_blocks')"
+    /// The next block of positions, and the transaction that draws it.
+    NextBlock {} -> (BigInt, Text) = "SELECT nextval('ledger_blocks'), pg_current_xact_id()::text"
 }
+
+/// A row of [`FindAccountsAndEntries`].
+type Found = (i64, Option<StoredUuid>, Option<StoredDigest>, i64, i64);
 
 /// The part of a footprint that is in one realm.
 #[derive(Default)]
@@ -75,21 +75,26 @@ struct RealmFootprint {
 /// What the statements of one realm answered.
 struct Loaded {
     players: Vec<Player>,
-    accounts: Vec<(i64, StoredUuid, i64, i64)>,
-    entries_once: Vec<(i64, StoredDigest, i64)>,
+    accounts_and_entries: Vec<Found>,
     grants_once: Vec<(i64, Fingerprint, Grant)>,
     grants: Vec<Grant>,
     last_position: Position,
+    transaction: TransactionId,
 }
 
-/// Everything in `footprint`, as it is now, its players locked.
-pub(super) async fn snapshot(connection: &AsyncPgConnection, footprint: &Footprint) -> QueryResult<Snapshot> {
+/// Everything in `footprint`, as it is now, its players locked; and the transaction that holds the locks.
+pub(super) async fn snapshot(
+    connection: &AsyncPgConnection,
+    footprint: &Footprint,
+) -> QueryResult<(TransactionId, Snapshot)> {
     let mut snapshot = Snapshot::with_capacity(footprint.accounts.len());
+    let mut transaction = TransactionId::default();
     for (realm, wanted) in by_realm(footprint) {
-        let loaded = load(connection, realm, &wanted).await?;
+        let mut loaded = load(connection, realm, &wanted).await?;
+        transaction = std::mem::take(&mut loaded.transaction);
         put(&mut snapshot, realm, wanted, loaded);
     }
-    Ok(snapshot)
+    Ok((transaction, snapshot))
 }
 
 /// The footprint by realm, in ascending order: players are locked in this order.
@@ -122,16 +127,15 @@ fn by_realm(footprint: &Footprint) -> BTreeMap<RealmId, RealmFootprint> {
 
 async fn load(connection: &AsyncPgConnection, realm: RealmId, wanted: &RealmFootprint) -> QueryResult<Loaded> {
     // In this order on the wire: what is polled first is sent first. Only the lock has to be first.
-    let (players, accounts, entries_once, grants_once, grants, last_position) = tokio::try_join!(
+    let (players, accounts_and_entries, grants_once, grants, (last_position, transaction)) = tokio::try_join!(
         biased;
         players::lock(connection, realm, &wanted.players),
-        find_accounts(connection, realm, &wanted.accounts),
-        find_entries_once(connection, realm, &wanted.entries_once),
+        find_accounts_and_entries(connection, realm, wanted),
         grants::find_once(connection, realm, &wanted.grants_once),
         grants::find(connection, realm, &wanted.grants),
-        next_block(connection, !wanted.accounts.is_empty()),
+        next_block(connection),
     )?;
-    Ok(Loaded { players, accounts, entries_once, grants_once, grants, last_position })
+    Ok(Loaded { players, accounts_and_entries, grants_once, grants, last_position, transaction })
 }
 
 fn put(snapshot: &mut Snapshot, realm: RealmId, wanted: RealmFootprint, loaded: Loaded) {
@@ -142,13 +146,14 @@ fn put(snapshot: &mut Snapshot, realm: RealmId, wanted: RealmFootprint, loaded: 
         let player = players.remove(&external_id);
         snapshot.put_player(PlayerKey { realm, external_id }, player);
     }
-    let accounts = loaded.accounts.into_iter().map(|(number, id, balance, version)| {
-        (number, AccountState { id: AccountId(id.0), balance: Balance::restore(balance), version })
+    let accounts = loaded.accounts_and_entries.iter().filter_map(|(number, id, _, balance, version)| {
+        let id = AccountId(id.as_ref()?.0);
+        Some((*number, AccountState { id, balance: Balance::restore(*balance), version: *version }))
     });
     each(wanted.accounts, accounts, |key, account| snapshot.put_account(key, account));
-    let settled = loaded.entries_once.into_iter().map(|(number, fingerprint, balance)| {
-        let result = SettledResult::Adjusted(Balance::restore(balance));
-        (number, Settled { fingerprint: Fingerprint(fingerprint.0), result })
+    let settled = loaded.accounts_and_entries.iter().filter_map(|(number, _, fingerprint, balance, _)| {
+        let fingerprint = Fingerprint(fingerprint.as_ref()?.0);
+        Some((*number, Settled { fingerprint, result: SettledResult::Adjusted(Balance::restore(*balance)) }))
     });
     each(wanted.entries_once, settled, |key, settled| snapshot.put_once(key, settled));
     let granted = loaded.grants_once.into_iter().map(|(number, fingerprint, grant)| {
@@ -170,41 +175,28 @@ fn each<Key, Row>(wanted: Vec<Key>, found: impl Iterator<Item = (i64, Row)>, mut
     }
 }
 
-async fn find_accounts(
+async fn find_accounts_and_entries(
     mut connection: &AsyncPgConnection,
     realm: RealmId,
-    wanted: &[AccountKey],
-) -> QueryResult<Vec<(i64, StoredUuid, i64, i64)>> {
-    if wanted.is_empty() {
+    wanted: &RealmFootprint,
+) -> QueryResult<Vec<Found>> {
+    let (accounts, once) = (&wanted.accounts, &wanted.entries_once);
+    if accounts.is_empty() && once.is_empty() {
         return Ok(Vec::new());
     }
-    let statement = FindAccounts {
+    let statement = FindAccountsAndEntries {
         realm: realm.0,
-        players: wanted.iter().map(|account| account.player.external_id.as_str()).collect(),
-        kinds: wanted.iter().map(|account| account.asset.kind.as_str()).collect(),
-        keys: wanted.iter().map(|account| account.asset.key.as_str()).collect(),
+        players: accounts.iter().map(|account| account.player.external_id.as_str()).collect(),
+        kinds: accounts.iter().map(|account| account.asset.kind.as_str()).collect(),
+        keys: accounts.iter().map(|account| account.asset.key.as_str()).collect(),
+        operations: once.iter().map(|once| once.operation.as_str()).collect(),
+        idempotency_keys: once.iter().map(|once| once.key.0.as_slice()).collect(),
     };
     statement.load(&mut connection).await
 }
 
-async fn find_entries_once(
-    mut connection: &AsyncPgConnection,
-    realm: RealmId,
-    wanted: &[OnceKey],
-) -> QueryResult<Vec<(i64, StoredDigest, i64)>> {
-    if wanted.is_empty() {
-        return Ok(Vec::new());
-    }
-    let operations = wanted.iter().map(|once| once.operation.as_str()).collect();
-    let keys = wanted.iter().map(|once| once.key.0.as_slice()).collect();
-    FindEntriesOnce { realm: realm.0, operations, keys }.load(&mut connection).await
-}
-
-/// The position before those of a new block; 0 when no entry can come of the batch.
-async fn next_block(mut connection: &AsyncPgConnection, needed: bool) -> QueryResult<Position> {
-    if !needed {
-        return Ok(0);
-    }
-    let (block,) = NextBlock {}.get_result::<(i64,)>(&mut connection).await?;
-    Ok(block * POSITIONS_PER_BLOCK)
+/// The position before those of a new block, and the transaction that drew it.
+async fn next_block(mut connection: &AsyncPgConnection) -> QueryResult<(Position, TransactionId)> {
+    let (block, transaction) = NextBlock {}.get_result::<(i64, String)>(&mut connection).await?;
+    Ok((block * POSITIONS_PER_BLOCK, TransactionId(transaction)))
 }
