@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use diesel::QueryResult;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::store::StoreError;
 use scoped_futures::{ScopedBoxFuture, ScopedFutureExt};
@@ -39,11 +39,6 @@ const BEGIN_VIEW: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 statement! {
     /// What became of a transaction; null when it is too long ago.
     TransactionOutcome<'a> { id: &'a str => Text } -> (Nullable<Text>,) = "SELECT pg_xact_status(($1)::xid8)"
-}
-
-statement! {
-    /// Asks for nothing, so that a connection shows whether it lives.
-    Ping {} -> (BigInt,) = "SELECT 1::bigint"
 }
 
 /// Names a transaction in the database.
@@ -248,15 +243,6 @@ impl Connections {
             }
         }
     }
-
-    /// Fails unless the database answers.
-    pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        self.read(|connection| ping(connection).scope_boxed()).await
-    }
-}
-
-async fn ping(mut connection: &AsyncPgConnection) -> QueryResult<()> {
-    Ping {}.get_result::<(i64,)>(&mut connection).await.map(drop)
 }
 
 /// Ends a transaction that will not be committed. When that does not work either, the connection is closed, which ends it.

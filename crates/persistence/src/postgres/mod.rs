@@ -69,14 +69,6 @@ impl PostgresStore {
         let connections = |count: usize| Connections::new(address, count.max(1), wait_max, statement_timeout);
         Ok(Self { lanes: connections(lanes)?, readers: connections(readers)? })
     }
-
-    /// Fails unless the database answers.
-    ///
-    /// # Errors
-    /// When it does not, with the reason.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        self.readers.ping().await
-    }
 }
 
 #[async_trait]

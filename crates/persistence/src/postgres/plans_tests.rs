@@ -21,7 +21,7 @@ macro_rules! statements {
 }
 
 const STATEMENTS: &[Statement] = statements! {
-    attempts::{TransactionOutcome, Ping},
+    attempts::{TransactionOutcome},
     migrations::{IsMigrated, AppliedVersions},
     distribution::{HasCitus},
     tenancy::{InsertStudio, AllStudios, InsertGame, AllGames, InsertRealm, FindRealm, AllRealms},

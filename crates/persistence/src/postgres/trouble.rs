@@ -3,7 +3,6 @@
 use std::error::Error;
 
 use diesel::result::DatabaseErrorKind;
-use diesel_async::pooled_connection::PoolError;
 use domain::store::StoreError;
 use thiserror::Error;
 
@@ -75,12 +74,6 @@ fn is_passing(kind: &DatabaseErrorKind) -> bool {
 impl From<diesel::result::Error> for Trouble {
     fn from(error: diesel::result::Error) -> Self {
         Self::Statement(error)
-    }
-}
-
-impl From<PoolError> for Trouble {
-    fn from(error: PoolError) -> Self {
-        Self::Connect(Box::new(error))
     }
 }
 

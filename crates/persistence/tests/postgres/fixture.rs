@@ -45,16 +45,7 @@ pub(crate) fn address(url: &str) -> PostgresAddress {
 
 /// The database at `url`, opened, as all its ports.
 pub(crate) fn stores(url: &str, options: PostgresOptions) -> Stores {
-    let store = Arc::new(PostgresStore::new(&address(url), options).expect("the options make sense"));
-    Stores {
-        economy: store.clone(),
-        reads: store.clone(),
-        players: store.clone(),
-        keys: store.clone(),
-        directory: store.clone(),
-        audit: store.clone(),
-        health: store,
-    }
+    Stores::of(Arc::new(PostgresStore::new(&address(url), options).expect("the options make sense")))
 }
 
 /// The name of the template that new databases are copied from: another for each state of the migrations.

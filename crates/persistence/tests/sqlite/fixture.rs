@@ -36,14 +36,5 @@ impl Fixture for SqliteFixture {
 
 /// The file at `path`, opened, as all its ports.
 pub(crate) fn stores(path: &Path) -> Stores {
-    let store = Arc::new(SqliteStore::open(path).expect("the file opens"));
-    Stores {
-        economy: store.clone(),
-        reads: store.clone(),
-        players: store.clone(),
-        keys: store.clone(),
-        directory: store.clone(),
-        audit: store.clone(),
-        health: store,
-    }
+    Stores::of(Arc::new(SqliteStore::open(path).expect("the file opens")))
 }

@@ -39,6 +39,24 @@ pub struct Stores {
     pub health: Arc<dyn StoreHealth>,
 }
 
+impl Stores {
+    /// `store` as all its ports.
+    pub fn of<S>(store: Arc<S>) -> Self
+    where
+        S: EconomyStore + EconomyReads + PlayerReads + KeyStore + Directory + LedgerAudit + StoreHealth + 'static,
+    {
+        Self {
+            economy: store.clone(),
+            reads: store.clone(),
+            players: store.clone(),
+            keys: store.clone(),
+            directory: store.clone(),
+            audit: store.clone(),
+            health: store,
+        }
+    }
+}
+
 /// An open store with two games of one studio, and whatever opens it again.
 pub struct World {
     fixture: Box<dyn Fixture>,
