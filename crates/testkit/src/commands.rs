@@ -9,7 +9,7 @@ use domain::clock::Timestamp;
 use domain::economy::{
     AccountId, Action, Actor, Adjustment, AdjustmentKind, Amount, Command, Delivery, EntryId, Fingerprint,
     Fingerprinter, GrantEntries, GrantEntry, GrantId, GrantKind, GrantSource, KeyDigest, NewGrant, Once, Operation,
-    Origin, PostingIds,
+    Origin, PlayerImport, PostingIds,
 };
 use domain::ids::Ids;
 use domain::players::{ExternalId, PlayerId};
@@ -35,9 +35,10 @@ pub struct Draft {
 
 #[derive(Debug, Clone)]
 enum What {
-    Adjust { kind: AdjustmentKind, key: String, amount: i64, reason: Option<FreeText> },
+    Adjust { kind: AdjustmentKind, key: String, amount: i64, reason: Option<FreeText>, parameters: Option<JsonObject> },
     Grant(GrantDraft),
     Ack(GrantId),
+    Import { context_snapshot: Option<JsonObject> },
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +69,21 @@ pub fn grant_item(player: &str, key: &str, quantity: i64) -> Draft {
 /// Takes items.
 pub fn revoke_item(player: &str, key: &str, quantity: i64) -> Draft {
     adjust(AdjustmentKind::InventoryRevoke, player, key, quantity)
+}
+
+/// Brings in currency from another platform.
+pub fn import_currency(player: &str, key: &str, amount: i64) -> Draft {
+    adjust(AdjustmentKind::WalletImport, player, key, amount)
+}
+
+/// Brings in items from another platform.
+pub fn import_items(player: &str, key: &str, quantity: i64) -> Draft {
+    adjust(AdjustmentKind::InventoryImport, player, key, quantity)
+}
+
+/// Brings in a player from another platform. `key` is its idempotency key, which every import has.
+pub fn import_player(player: &str, key: &str) -> Draft {
+    draft(player, What::Import { context_snapshot: None }).keyed(key)
 }
 
 /// Creates a grant that waits to be claimed. `key` is its idempotency key, which every grant has.
@@ -118,6 +134,22 @@ impl Draft {
     pub fn because(mut self, because: &str) -> Self {
         let What::Adjust { reason, .. } = &mut self.what else { panic!("only an adjustment has a reason") };
         *reason = Some(text(because));
+        self
+    }
+
+    /// Gives an adjustment parameters, a JSON object.
+    #[must_use]
+    pub fn with_parameters(mut self, object: &Value) -> Self {
+        let What::Adjust { parameters, .. } = &mut self.what else { panic!("only an adjustment has parameters") };
+        *parameters = Some(JsonObject::try_new(object).expect("the test gives parameters that are allowed"));
+        self
+    }
+
+    /// Gives an import of a player a context, a JSON object.
+    #[must_use]
+    pub fn with_context(mut self, object: &Value) -> Self {
+        let What::Import { context_snapshot } = &mut self.what else { panic!("only an import has a context") };
+        *context_snapshot = Some(JsonObject::try_new(object).expect("the test gives a context that is allowed"));
         self
     }
 
@@ -173,17 +205,22 @@ impl Draft {
 
     fn action(&self) -> Action {
         match &self.what {
-            What::Adjust { kind, key, amount, reason } => Action::Adjust(Adjustment {
+            What::Adjust { kind, key, amount, reason, parameters } => Action::Adjust(Adjustment {
                 kind: *kind,
                 key: asset_key(key),
                 amount: amount_of(*amount),
                 reason: reason.clone(),
                 source_ref: self.source_ref.clone(),
+                parameters: parameters.clone(),
                 once: self.once(kind.operation()),
                 ids: self.posting_ids(),
             }),
             What::Grant(grant) => Action::CreateGrant(Box::new(self.new_grant(grant))),
             What::Ack(id) => Action::AckGrant(*id),
+            What::Import { context_snapshot } => Action::ImportPlayer(PlayerImport {
+                context_snapshot: context_snapshot.clone(),
+                once: self.once(Operation::MigratePlayers).expect("every import is drafted with a key"),
+            }),
         }
     }
 
@@ -232,7 +269,7 @@ impl Draft {
 }
 
 fn adjust(kind: AdjustmentKind, player: &str, key: &str, amount: i64) -> Draft {
-    draft(player, What::Adjust { kind, key: key.to_owned(), amount, reason: None })
+    draft(player, What::Adjust { kind, key: key.to_owned(), amount, reason: None, parameters: None })
 }
 
 fn grant(player: &str, key: &str, entries: Vec<GrantEntry>, delivery: Delivery) -> Draft {

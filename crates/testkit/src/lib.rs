@@ -15,7 +15,8 @@ mod workload;
 
 pub use clock::{ManualClock, START};
 pub use commands::{
-    Draft, ack, coins, crates, create_grant, credit, debit, grant_item, immediate_grant, items, revoke_item,
+    Draft, ack, coins, crates, create_grant, credit, debit, grant_item, immediate_grant, import_currency, import_items,
+    import_player, items, revoke_item,
 };
 pub use ids::SequentialIds;
 pub use lanes::{SilentObserver, start_lanes};

@@ -5,9 +5,12 @@ use std::time::Duration;
 use domain::clock::Timestamp;
 use domain::economy::{Answer, GrantId, INTEGER_MAX, Origin, Outcome};
 
+use serde_json::json;
+
 use crate::clock::START;
 use crate::commands::{
-    Draft, ack, coins, crates, create_grant, credit, debit, grant_item, immediate_grant, items, revoke_item,
+    Draft, ack, coins, crates, create_grant, credit, debit, grant_item, immediate_grant, import_currency, import_items,
+    import_player, items, revoke_item,
 };
 
 /// Draws commands. Tell it the outcomes, so that it can acknowledge the grants that were made.
@@ -58,16 +61,19 @@ impl Workload {
         let (player, asset) = (self.player(), self.asset());
         let key = format!("k{}", self.below(Self::KEYS));
         let amount = if self.below(20) == 0 { INTEGER_MAX - 5 } else { i64::try_from(self.below(9)).unwrap_or(0) + 1 };
-        let draft = match self.below(10) {
+        let draft = match self.below(12) {
             0..=2 => credit(&player, &asset, amount),
             3..=4 => debit(&player, &asset, amount).because("spent"),
             5 => grant_item(&player, &asset, amount),
             6 => revoke_item(&player, &asset, amount).sourced("shop"),
-            7 => return self.grant(&player, &key, amount),
-            8 => {
+            7 => import_currency(&player, &asset, amount),
+            8 => import_items(&player, &asset, amount).with_parameters(&json!({ "roll": amount })),
+            9 => return self.grant(&player, &key, amount),
+            10 => {
                 return immediate_grant(&player, &key, vec![coins(&asset, amount), items(&asset, 2), coins("gold", 1)]);
             }
-            _ => return self.ack(&player),
+            _ if self.below(2) == 0 => return self.ack(&player),
+            _ => return import_player(&player, &key).with_context(&json!({ "level": amount })),
         };
         let draft = draft.after(Duration::from_secs(self.asked)).by("kp_prod_workload00", Origin::Engine);
         if self.below(3) == 0 { draft.keyed(&key) } else { draft }

@@ -18,16 +18,22 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::elements;
 use crate::field_errors::FieldErrors;
 use crate::fields::{InvalidText, Text, text, whole_number};
 use crate::problem::Problem;
 
-/// The largest body.
-pub(crate) const BYTES_MAX: usize = 1024 * 1024;
+/// The largest body of most requests.
+const BYTES_MAX: usize = MEBIBYTE;
 
-/// How much of a body that is too large is read and thrown away before answering, so that a client which writes all of it
-/// before it reads still gets the answer.
-const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The largest body of a bulk import.
+const BULK_BYTES_MAX: usize = 8 * MEBIBYTE;
+
+/// How much of a body that is too large is read past its limit and thrown away before answering, so that a client which
+/// writes all of it before it reads still gets the answer.
+const DISCARDED_BYTES_MAX: usize = 7 * MEBIBYTE;
+
+const MEBIBYTE: usize = 1024 * 1024;
 
 /// How many members a body usually has at most.
 const MEMBERS_EXPECTED: usize = 8;
@@ -49,27 +55,43 @@ impl Body {
     ///
     /// # Errors
     /// [`Problem::BodyTooLarge`], or [`Problem::Invalid`] when the connection fails on the way.
-    pub(crate) async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
+    pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, Problem> {
+        Self::read_up_to(BYTES_MAX, request, payload).await
+    }
+
+    /// Reads the body of `request`, a bulk import: it may be larger than others.
+    ///
+    /// # Errors
+    /// As for [`Body::read`].
+    pub(crate) async fn read_bulk(request: &HttpRequest, payload: Payload) -> Result<Self, Problem> {
+        Self::read_up_to(BULK_BYTES_MAX, request, payload).await
+    }
+
+    async fn read_up_to(bytes_max: usize, request: &HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: u64| u64::try_from(BYTES_MAX).is_ok_and(|max| max < length)) {
-            return Err(refuse_large(payload, 0).await);
+        if announced.is_some_and(|length: u64| u64::try_from(bytes_max).is_ok_and(|max| max < length)) {
+            return Err(refuse_large(payload, 0, bytes_max).await);
         }
         let Some(first) = payload.next().await else { return Ok(Self(Bytes::new())) };
         let first = first.map_err(broken_off)?;
-        let Some(second) = payload.next().await else { return Self::within_limit(first, payload).await };
+        let Some(second) = payload.next().await else { return Self::within(bytes_max, first, payload).await };
         let mut whole = BytesMut::from(&*first);
         whole.extend_from_slice(&second.map_err(broken_off)?);
         while let Some(chunk) = payload.next().await {
-            if BYTES_MAX < whole.len() {
-                return Err(refuse_large(payload, whole.len()).await);
+            if bytes_max < whole.len() {
+                return Err(refuse_large(payload, whole.len(), bytes_max).await);
             }
             whole.extend_from_slice(&chunk.map_err(broken_off)?);
         }
-        Self::within_limit(whole.freeze(), payload).await
+        Self::within(bytes_max, whole.freeze(), payload).await
     }
 
-    async fn within_limit(bytes: Bytes, payload: Payload) -> Result<Self, Problem> {
-        if bytes.len() <= BYTES_MAX { Ok(Self(bytes)) } else { Err(refuse_large(payload, bytes.len()).await) }
+    async fn within(bytes_max: usize, bytes: Bytes, payload: Payload) -> Result<Self, Problem> {
+        if bytes.len() <= bytes_max {
+            Ok(Self(bytes))
+        } else {
+            Err(refuse_large(payload, bytes.len(), bytes_max).await)
+        }
     }
 
     /// The members of the body's object. An empty body is an empty object.
@@ -85,15 +107,15 @@ impl Body {
     }
 }
 
-async fn refuse_large(mut payload: Payload, read: usize) -> Problem {
+async fn refuse_large(mut payload: Payload, read: usize, bytes_max: usize) -> Problem {
     let mut discarded = read;
-    while discarded < DISCARDED_BYTES_MAX {
+    while discarded < bytes_max + DISCARDED_BYTES_MAX {
         match payload.next().await {
             Some(Ok(chunk)) => discarded = discarded.saturating_add(chunk.len()),
             Some(Err(_)) | None => break,
         }
     }
-    Problem::BodyTooLarge
+    Problem::BodyTooLarge { mebibytes_max: bytes_max / MEBIBYTE }
 }
 
 fn broken_off(error: actix_web::error::PayloadError) -> Problem {
@@ -206,6 +228,24 @@ impl<'b> Members<'b> {
         let path = format!("{}{name}[{index}]", self.path);
         let unsorted = split(element.get()).map_err(|_| errors.add(path.as_str(), "must be a JSON object")).ok()?;
         Some(Members::of(format!("{path}."), unsorted, errors))
+    }
+
+    /// The first elements of the required member `name`, an array, as text: one more than `count_max` at most, by which it is
+    /// known to have too many. Notes an error if it is no array.
+    pub(crate) fn elements_up_to(
+        &self,
+        name: &str,
+        count_max: usize,
+        refusal: impl fmt::Display,
+        errors: &mut FieldErrors,
+    ) -> Option<Vec<&'b RawValue>> {
+        self.required(name, |value| elements::first_of(value, count_max.saturating_add(1)).ok_or(refusal), errors)
+    }
+
+    /// The members of `element`, whose own members are named without where it is; notes an error if it is not an object.
+    pub(crate) fn of_row(element: &'b RawValue, errors: &mut FieldErrors) -> Option<Self> {
+        let unsorted = split(element.get()).map_err(|_| errors.add("", "must be a JSON object")).ok()?;
+        Some(Self::of(String::new(), unsorted, errors))
     }
 
     /// Whether there is an idempotency key, good or bad.

@@ -5,6 +5,9 @@ use std::fmt;
 /// The most errors that are listed: a body can repeat a field a hundred thousand times.
 const LISTED_MAX: usize = 1_000;
 
+/// The most errors that are named in the sentence about a row.
+const NAMED_MAX: usize = 20;
+
 /// What is wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldError {
@@ -49,6 +52,17 @@ impl FieldErrors {
     /// What was noted.
     pub(crate) fn as_slice(&self) -> &[FieldError] {
         &self.0
+    }
+
+    /// All of them, as a sentence about the row of an import; past a number that no honest row has, how many more there are.
+    pub(crate) fn of_row(&self) -> String {
+        let named = self.0.iter().take(NAMED_MAX).map(|FieldError { path, message, .. }| {
+            if path.is_empty() { format!("It {message}") } else { format!("{path}: {message}") }
+        });
+        let named = named.collect::<Vec<_>>().join("; ");
+        let more = self.0.len().saturating_sub(NAMED_MAX);
+        let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+        format!("The row failed validation. {named}{more}")
     }
 
     /// The first of them, and how many more there are, as a sentence.

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use domain::economy::{Amount, AssetKey, InvalidAmount, InvalidAssetKey};
+use domain::economy::{Amount, AssetKey, InvalidAmount, InvalidAssetKey, InvalidIdempotencyKey, KeyDigest};
+use domain::players::{ExternalId, InvalidExternalId};
 use domain::text::{FreeText, InvalidFreeText, InvalidJsonObject, JsonObject};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::Value;
@@ -57,6 +58,30 @@ impl fmt::Display for InvalidText {
     }
 }
 
+/// Why a field was refused as a text of a certain kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InvalidTextField<E> {
+    /// It is no text.
+    Text(InvalidText),
+    /// The rules for its kind refuse it.
+    Refused(E),
+}
+
+impl<E> From<InvalidText> for InvalidTextField<E> {
+    fn from(refused: InvalidText) -> Self {
+        Self::Text(refused)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for InvalidTextField<E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(refused) => refused.fmt(formatter),
+            Self::Refused(refused) => refused.fmt(formatter),
+        }
+    }
+}
+
 /// Why a field was refused as an object.
 #[derive(Debug)]
 pub(crate) enum InvalidObject {
@@ -96,6 +121,16 @@ pub(crate) fn text(value: &RawValue) -> Result<Cow<'_, str>, InvalidText> {
 /// Reads a field as free text.
 pub(crate) fn free_text(value: &RawValue) -> Result<FreeText, InvalidText> {
     FreeText::try_new(&text(value)?).map_err(InvalidText::Refused)
+}
+
+/// Reads a field as the studio's id of a player.
+pub(crate) fn external_id(value: &RawValue) -> Result<ExternalId, InvalidTextField<InvalidExternalId>> {
+    ExternalId::try_new(&text(value)?).map_err(InvalidTextField::Refused)
+}
+
+/// Reads a field as an idempotency key.
+pub(crate) fn idempotency_key(value: &RawValue) -> Result<KeyDigest, InvalidTextField<InvalidIdempotencyKey>> {
+    KeyDigest::of(&text(value)?).map_err(InvalidTextField::Refused)
 }
 
 /// Reads a field as the key of a currency or an item.

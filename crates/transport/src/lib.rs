@@ -8,6 +8,7 @@
 mod body;
 mod cursor;
 mod economy;
+mod elements;
 mod field_errors;
 mod fields;
 mod instant;

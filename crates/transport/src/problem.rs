@@ -33,8 +33,11 @@ pub(crate) enum Problem {
     Forbidden,
     /// Some fields are wrong.
     Invalid(FieldErrors),
-    /// The body is larger than [`crate::body::BYTES_MAX`].
-    BodyTooLarge,
+    /// The body is larger than the route takes.
+    BodyTooLarge {
+        /// The most that it takes.
+        mebibytes_max: usize,
+    },
     /// A use case gave no answer.
     Failed(Failure),
     /// The store cannot be used.
@@ -66,7 +69,7 @@ impl Problem {
                 (StatusCode::BAD_REQUEST, "validation_failed", Some("KS-4102"))
             }
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "validation_failed", Some("KS-4101")),
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", None),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", None),
             Self::Failed(Failure::Rejected(Rejection::IdempotencyConflict)) => {
                 (StatusCode::CONFLICT, "idempotency_conflict", None)
             }
@@ -98,7 +101,9 @@ impl Problem {
             Self::Denied(Denied::Store(_)) => "The API key could not be checked; try again".into(),
             Self::Forbidden => "This API key does not open this route".into(),
             Self::Invalid(fields) => fields.summary().into(),
-            Self::BodyTooLarge => "The request body is larger than 1 MiB".into(),
+            Self::BodyTooLarge { mebibytes_max } => {
+                format!("The request body is larger than {mebibytes_max} MiB").into()
+            }
             Self::Failed(Failure::Rejected(rejection)) => sentence(rejection),
             Self::Failed(Failure::PlayerNotFound) => "There is no such player".into(),
             Self::Failed(Failure::Overloaded) => "Too many requests are waiting; nothing was done, try again".into(),
@@ -125,13 +130,23 @@ impl Problem {
             Self::Failed(Failure::Rejected(rejection)) => rejection_details(rejection),
             Self::Denied(Denied::Missing | Denied::Invalid | Denied::Store(_))
             | Self::Forbidden
-            | Self::BodyTooLarge
+            | Self::BodyTooLarge { .. }
             | Self::Failed(Failure::PlayerNotFound | Failure::Overloaded | Failure::Unknown | Failure::Store(_))
             | Self::NotReady(_)
             | Self::RouteNotFound
             | Self::MethodNotAllowed { .. }
             | Self::Panicked => None,
         }
+    }
+
+    /// What is said of the row of an import that is refused with this: the same code and details as of a whole request.
+    pub(crate) fn of_row(&self) -> ErrorBody {
+        let (_, code, _) = self.verdict();
+        // The message names every wrong field.
+        if let Self::Invalid(fields) = self {
+            return ErrorBody { code, message: fields.of_row().into(), details: None };
+        }
+        ErrorBody { code, message: self.message(), details: self.details() }
     }
 
     fn body(&self) -> ErrorResponse {
@@ -181,7 +196,7 @@ impl Error for Problem {
             Self::NotReady(cause) => cause.source(),
             Self::Forbidden
             | Self::Invalid(_)
-            | Self::BodyTooLarge
+            | Self::BodyTooLarge { .. }
             | Self::RouteNotFound
             | Self::MethodNotAllowed { .. }
             | Self::Panicked => None,
@@ -238,7 +253,7 @@ pub(crate) struct ErrorResponse {
 
 /// What went wrong.
 #[derive(Debug, Serialize, ToSchema)]
-struct ErrorBody {
+pub(crate) struct ErrorBody {
     /// Stable, for programs.
     #[schema(value_type = String, example = "conflict")]
     code: &'static str,
@@ -259,6 +274,9 @@ pub(crate) enum ReadProblems {}
 
 /// Those, and the failures of every route that takes a body.
 pub(crate) enum WriteProblems {}
+
+/// Those, of the routes that take a large body.
+pub(crate) enum BulkProblems {}
 
 impl IntoResponses for Problems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -297,6 +315,17 @@ impl IntoResponses for WriteProblems {
         let mut responses = Problems::responses();
         responses.insert("400".to_owned(), problem("Request body failed validation.").build().into());
         responses.insert("413".to_owned(), problem("The request body is larger than 1 MiB.").build().into());
+        responses
+    }
+}
+
+impl IntoResponses for BulkProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = WriteProblems::responses();
+        let malformed =
+            "Request body failed validation: not the rows, which fail one by one, but what they are sent in.";
+        responses.insert("400".to_owned(), problem(malformed).build().into());
+        responses.insert("413".to_owned(), problem("The request body is larger than 8 MiB.").build().into());
         responses
     }
 }

@@ -112,6 +112,9 @@ impl Footprint {
             Action::AckGrant(id) => {
                 self.grants.insert(GrantKey { realm, id: *id });
             }
+            Action::ImportPlayer(import) => {
+                self.once.insert(OnceKey { realm, operation: Operation::MigratePlayers, key: import.once.key });
+            }
         }
         self.players.insert(player);
     }

@@ -9,7 +9,7 @@ use super::{Amount, Asset, AssetKey, AssetKind, GrantId, NewGrant, Once};
 use crate::clock::Timestamp;
 use crate::players::{ExternalId, PlayerId};
 use crate::tenancy::RealmId;
-use crate::text::FreeText;
+use crate::text::{FreeText, JsonObject};
 
 /// Names one account: what one player holds of one asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,12 +33,26 @@ pub enum Operation {
     InventoryRevoke,
     /// A grant created, or delivered at its creation.
     GrantCreate,
+    /// Currency brought in from another platform.
+    MigrateWallet,
+    /// Items brought in from another platform.
+    MigrateInventory,
+    /// A player brought in from another platform. Changes no balance, so no ledger entry has it.
+    MigratePlayers,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::WalletCredit, Self::WalletDebit, Self::InventoryGrant, Self::InventoryRevoke, Self::GrantCreate];
+    pub const ALL: [Self; 8] = [
+        Self::WalletCredit,
+        Self::WalletDebit,
+        Self::InventoryGrant,
+        Self::InventoryRevoke,
+        Self::GrantCreate,
+        Self::MigrateWallet,
+        Self::MigrateInventory,
+        Self::MigratePlayers,
+    ];
 
     /// The name used in storage and in ledger rows.
     pub fn as_str(self) -> &'static str {
@@ -48,6 +62,9 @@ impl Operation {
             Self::InventoryGrant => "inventory.grant",
             Self::InventoryRevoke => "inventory.revoke",
             Self::GrantCreate => "grant.create",
+            Self::MigrateWallet => "migrate.wallet",
+            Self::MigrateInventory => "migrate.inventory",
+            Self::MigratePlayers => "migrate.players",
         }
     }
 
@@ -143,9 +160,20 @@ pub enum Action {
     CreateGrant(Box<NewGrant>),
     /// Mark a grant as claimed because the studio's backend has delivered it.
     AckGrant(GrantId),
+    /// Make sure that a player exists, with what another platform knew of them.
+    ImportPlayer(PlayerImport),
 }
 
-/// The four ways a backend changes one balance.
+/// A player as another platform knew them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlayerImport {
+    /// What was known of the player there; replaces what an earlier import said, if there is any.
+    pub context_snapshot: Option<JsonObject>,
+    /// What keeps it from happening twice.
+    pub once: Once,
+}
+
+/// The ways a backend changes one balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AdjustmentKind {
     /// Mint currency.
@@ -156,6 +184,10 @@ pub enum AdjustmentKind {
     InventoryGrant,
     /// Take items.
     InventoryRevoke,
+    /// Add currency that the player held on another platform.
+    WalletImport,
+    /// Add items that the player held on another platform.
+    InventoryImport,
 }
 
 /// Whether a change adds to an account or takes from it.
@@ -175,21 +207,23 @@ impl AdjustmentKind {
             Self::WalletDebit => Operation::WalletDebit,
             Self::InventoryGrant => Operation::InventoryGrant,
             Self::InventoryRevoke => Operation::InventoryRevoke,
+            Self::WalletImport => Operation::MigrateWallet,
+            Self::InventoryImport => Operation::MigrateInventory,
         }
     }
 
     /// What kind of asset it changes.
     pub fn asset_kind(self) -> AssetKind {
         match self {
-            Self::WalletCredit | Self::WalletDebit => AssetKind::Currency,
-            Self::InventoryGrant | Self::InventoryRevoke => AssetKind::Item,
+            Self::WalletCredit | Self::WalletDebit | Self::WalletImport => AssetKind::Currency,
+            Self::InventoryGrant | Self::InventoryRevoke | Self::InventoryImport => AssetKind::Item,
         }
     }
 
     /// Whether it adds or takes.
     pub fn direction(self) -> Direction {
         match self {
-            Self::WalletCredit | Self::InventoryGrant => Direction::In,
+            Self::WalletCredit | Self::InventoryGrant | Self::WalletImport | Self::InventoryImport => Direction::In,
             Self::WalletDebit | Self::InventoryRevoke => Direction::Out,
         }
     }
@@ -198,7 +232,7 @@ impl AdjustmentKind {
 /// A change of one balance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adjustment {
-    /// Which of the four it is.
+    /// Which of the ways it is.
     pub kind: AdjustmentKind,
     /// The currency or item, by key.
     pub key: AssetKey,
@@ -208,6 +242,8 @@ pub struct Adjustment {
     pub reason: Option<FreeText>,
     /// The caller's own reference, such as a receipt id.
     pub source_ref: Option<FreeText>,
+    /// Attributes of the items, carried over from another platform.
+    pub parameters: Option<JsonObject>,
     /// Present when the caller gave an idempotency key.
     pub once: Option<Once>,
     /// The identifiers that this change uses up.

@@ -11,6 +11,7 @@ mod batch;
 mod command;
 mod grant;
 mod idempotency;
+mod import;
 mod queue;
 mod reads;
 mod rejection;
@@ -27,6 +28,7 @@ pub use batch::*;
 pub use command::*;
 pub use grant::*;
 pub use idempotency::*;
+pub use import::*;
 pub use queue::*;
 pub use reads::*;
 pub use rejection::*;
@@ -37,6 +39,8 @@ pub use snapshot::*;
 pub use store::*;
 pub use verify::*;
 
+#[cfg(test)]
+mod import_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

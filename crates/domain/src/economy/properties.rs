@@ -26,6 +26,8 @@ enum What {
     Grant(Vec<GrantEntry>, Delivery, Option<u64>),
     /// Acknowledges the grant that the request of this number creates, if it creates one.
     Ack(usize),
+    /// Imports a player, with a context or without.
+    Import(bool),
 }
 
 const ASSETS: [&str; 2] = ["gold", "wood"];
@@ -49,6 +51,8 @@ fn whats() -> impl Strategy<Value = What> {
         2 => Just(AdjustmentKind::WalletDebit),
         1 => Just(AdjustmentKind::InventoryGrant),
         1 => Just(AdjustmentKind::InventoryRevoke),
+        1 => Just(AdjustmentKind::WalletImport),
+        1 => Just(AdjustmentKind::InventoryImport),
     ];
     let deliveries = prop_oneof![Just(Delivery::Claim), Just(Delivery::Immediate)];
     prop_oneof![
@@ -56,6 +60,7 @@ fn whats() -> impl Strategy<Value = What> {
         2 => (entries(), deliveries, proptest::option::of(0_u64..30))
             .prop_map(|(entries, delivery, expiry)| What::Grant(entries, delivery, expiry)),
         2 => (0_usize..20).prop_map(What::Ack),
+        1 => any::<bool>().prop_map(What::Import),
     ]
 }
 
@@ -83,6 +88,10 @@ fn commands(asks: &[Ask], prefix: &str) -> Vec<Command> {
                     Some(expiry) => command.expiring(minute(*expiry)),
                     None => command,
                 }
+            }
+            What::Import(with_context) => {
+                let key = key.unwrap_or_else(|| format!("{prefix}-import-{}", commands.len()));
+                import(&player, &key, with_context.then_some("old"))
             }
             What::Ack(number) => {
                 let id = commands.get(*number).and_then(Command::grant_id);
@@ -117,7 +126,7 @@ fn deltas(command: &Command) -> Vec<(Asset, i64)> {
             let deposits = new.entries.as_slice().iter().filter_map(GrantEntry::deposit);
             deposits.map(|(asset, amount)| (asset, amount.get())).collect()
         }
-        Action::CreateGrant(_) | Action::AckGrant(_) => Vec::new(),
+        Action::CreateGrant(_) | Action::AckGrant(_) | Action::ImportPlayer(_) => Vec::new(),
     }
 }
 
@@ -126,6 +135,7 @@ fn is_first(outcome: &Outcome) -> bool {
         Ok(Answer::Adjusted(Adjusted { repeat, .. }) | Answer::GrantCreated(GrantCreated { repeat, .. })) => {
             *repeat == Repeat::First
         }
+        Ok(Answer::PlayerImported(repeat)) => *repeat == Repeat::First,
         Ok(Answer::GrantAcked(_)) | Err(_) => false,
     }
 }
@@ -134,6 +144,7 @@ fn as_replay(outcome: Outcome) -> Outcome {
     outcome.map(|answer| match answer {
         Answer::Adjusted(adjusted) => Answer::Adjusted(Adjusted { repeat: Repeat::Replay, ..adjusted }),
         Answer::GrantCreated(created) => Answer::GrantCreated(GrantCreated { repeat: Repeat::Replay, ..created }),
+        Answer::PlayerImported(_) => Answer::PlayerImported(Repeat::Replay),
         Answer::GrantAcked(grant) => Answer::GrantAcked(grant),
     })
 }
@@ -207,7 +218,7 @@ proptest! {
         books.settle(history);
         let keyed = batch.into_iter().filter(|command| match &command.action {
             Action::Adjust(adjustment) => adjustment.once.is_some(),
-            Action::CreateGrant(_) | Action::AckGrant(_) => true,
+            Action::CreateGrant(_) | Action::AckGrant(_) | Action::ImportPlayer(_) => true,
         });
         let keyed: Vec<Command> = keyed.collect();
         let outcomes = books.outcomes(keyed.clone());
@@ -243,7 +254,10 @@ proptest! {
         let other = (theirs_first.outcomes(ours), theirs);
         prop_assert_eq!(one, other);
         prop_assert_eq!(entries_by_account(&ours_first), entries_by_account(&theirs_first));
-        let rest = |books: Books| Books { entries: Vec::new(), ..books };
+        let rest = |mut books: Books| {
+            books.imports.sort_by_key(|import| (import.realm, import.once.key));
+            Books { entries: Vec::new(), ..books }
+        };
         prop_assert_eq!(rest(ours_first), rest(theirs_first));
     }
 
@@ -289,7 +303,8 @@ proptest! {
         books.settle(history);
         books.settle(batch);
         let owners: Vec<PlayerId> = books.accounts.keys().map(|(_, player, _)| *player)
-            .chain(books.grants.values().map(|stored| stored.grant.player)).collect();
+            .chain(books.grants.values().map(|stored| stored.grant.player))
+            .chain(books.imports.iter().map(|import| import.player)).collect();
         for player in books.players.values() {
             prop_assert!(owners.contains(&player.id), "a player without anything was made by a refusal");
         }

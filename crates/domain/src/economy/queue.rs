@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{BATCH_MAX, Batch, Command, EconomyStore, Outcome, Settlement};
 use crate::store::StoreError;
@@ -34,7 +34,28 @@ pub enum QueueError {
 /// A command and the handler that waits for its outcome.
 struct Waiting {
     command: Command,
-    reply: oneshot::Sender<Result<Outcome, QueueError>>,
+    reply: Reply,
+}
+
+/// What a command comes to.
+type Ending = Result<Outcome, QueueError>;
+
+/// Where the ending of a command goes. A handler that is gone (its client hung up) is not told: what it asked for has
+/// happened all the same.
+enum Reply {
+    /// To a handler that waits for this command alone.
+    Alone(oneshot::Sender<Ending>),
+    /// To a handler that waits for many, with the number of this one among them.
+    Numbered(usize, mpsc::UnboundedSender<(usize, Ending)>),
+}
+
+impl Reply {
+    fn send(self, ending: Ending) {
+        match self {
+            Self::Alone(handler) => drop(handler.send(ending)),
+            Self::Numbered(number, handler) => drop(handler.send((number, ending))),
+        }
+    }
 }
 
 /// Is told what the lanes do, for metrics and the log.
@@ -54,6 +75,10 @@ pub trait LaneObserver: Send + Sync {
 #[derive(Clone)]
 pub struct Queue {
     lanes: Arc<[mpsc::Sender<Waiting>]>,
+    /// One permit for each command that may wait on behalf of [`Queue::submit_all`], at all calls together.
+    bulk: Arc<Semaphore>,
+    /// How many permits there are.
+    bulk_max: usize,
 }
 
 /// One consumer of the queue: settles one batch after the other. All commands of one player are in one lane.
@@ -67,7 +92,9 @@ impl Queue {
     pub fn open(lanes: usize, depth: usize) -> (Self, Vec<Lane>) {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes.max(1)).map(|_| mpsc::channel(depth.max(1))).unzip();
         let lanes = receivers.into_iter().map(|waiting| Lane { waiting }).collect();
-        (Self { lanes: senders.into() }, lanes)
+        // Half of a lane, so that those who ask for many things at once never keep out those who ask for one.
+        let bulk_max = (depth / 2).max(1);
+        (Self { lanes: senders.into(), bulk: Arc::new(Semaphore::new(bulk_max)), bulk_max }, lanes)
     }
 
     /// Puts `command` into its player's lane and waits for its outcome, which is known only once it is durable.
@@ -77,11 +104,47 @@ impl Queue {
     pub async fn submit(&self, command: Command) -> Result<Outcome, QueueError> {
         let (reply, outcome) = oneshot::channel();
         let lane = self.lane_of(&command);
-        lane.try_send(Waiting { command, reply }).map_err(|refused| match refused {
+        lane.try_send(Waiting { command, reply: Reply::Alone(reply) }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => QueueError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => QueueError::Unknown,
         })?;
         outcome.await.unwrap_or(Err(QueueError::Unknown))
+    }
+
+    /// Puts all of `commands` into their players' lanes, in order and without waiting for any outcome in between, and waits
+    /// for all outcomes, which come back in the order of the commands.
+    ///
+    /// Calls take turns, so that together they fill no more than half of a lane. A call is refused only as a whole: once its
+    /// first command was taken in, the others wait for room.
+    ///
+    /// # Errors
+    /// [`QueueError::Overloaded`] at once when there is no room for the first command, and nothing was done;
+    /// [`QueueError::Unknown`] when the batch of any of them failed: each may or may not have been stored.
+    pub async fn submit_all(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, QueueError> {
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; commands.len()];
+        let permits = u32::try_from(commands.len().min(self.bulk_max)).expect("a lane is not that deep");
+        let _turn = self.bulk.acquire_many(permits).await.map_err(|_| QueueError::Unknown)?;
+        let (handler, mut endings) = mpsc::unbounded_channel();
+        for (number, command) in commands.into_iter().enumerate() {
+            let lane = self.lane_of(&command);
+            let waiting = Waiting { command, reply: Reply::Numbered(number, handler.clone()) };
+            match lane.try_send(waiting) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(_)) if number == 0 => return Err(QueueError::Overloaded),
+                Err(mpsc::error::TrySendError::Full(waiting)) => {
+                    lane.send(waiting).await.map_err(|_| QueueError::Unknown)?;
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return Err(QueueError::Unknown),
+            }
+        }
+        drop(handler);
+        // Ends when every command was answered, or was dropped with its lane.
+        while let Some((number, ending)) = endings.recv().await {
+            if let Some(outcome) = outcomes.get_mut(number) {
+                *outcome = Some(ending?);
+            }
+        }
+        outcomes.into_iter().collect::<Option<Vec<_>>>().ok_or(QueueError::Unknown)
     }
 
     fn lane_of(&self, command: &Command) -> &mpsc::Sender<Waiting> {
@@ -108,7 +171,7 @@ impl Lane {
                 waiting.drain(..).map(|Waiting { command, reply }| (command, reply)).unzip();
             match settle(&*store, &*observer, Batch::new(commands)).await {
                 Some(settlement) => answer(replies, settlement),
-                None => replies.into_iter().for_each(|reply| drop(reply.send(Err(QueueError::Unknown)))),
+                None => replies.into_iter().for_each(|reply| reply.send(Err(QueueError::Unknown))),
             }
         }
     }
@@ -137,10 +200,9 @@ async fn settle(store: &dyn EconomyStore, observer: &dyn LaneObserver, batch: Ba
     }
 }
 
-/// A reply whose handler is gone (its client hung up) is dropped: what it asked for has happened all the same.
-fn answer(replies: Vec<oneshot::Sender<Result<Outcome, QueueError>>>, settlement: Settlement) {
+fn answer(replies: Vec<Reply>, settlement: Settlement) {
     for (reply, outcome) in replies.into_iter().zip(settlement.outcomes) {
-        drop(reply.send(Ok(outcome)));
+        reply.send(Ok(outcome));
     }
 }
 

@@ -315,3 +315,90 @@ async fn a_lane_that_is_stopped_answers_what_waits_with_unknown() {
         assert_eq!(task.await.unwrap(), Err(QueueError::Unknown));
     }
 }
+
+#[tokio::test]
+async fn many_commands_go_together_and_their_outcomes_come_back_in_order() {
+    let store = Arc::new(GatedStore::default());
+    let (queue, _lanes) = start(&store, 4, 1_000, content());
+    store.let_pass(1_000);
+    let commands = (1..=600).map(|number| credit(&format!("player-{}", number % 7), &format!("coin-{number}"), number));
+    let outcomes = queue.submit_all(commands.collect()).await.unwrap();
+    let balances: Vec<i64> = outcomes.iter().map(|outcome| adjusted(outcome).0).collect();
+    assert_eq!(balances, (1..=600).collect::<Vec<_>>());
+    assert!(store.begun().len() < 20, "they are not settled one by one: {:?}", store.begun());
+    assert_eq!(queue.submit_all(Vec::new()).await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn many_commands_of_one_player_keep_their_order() {
+    let store = Arc::new(GatedStore::default());
+    let (queue, _lanes) = start(&store, 4, 1_000, content());
+    store.let_pass(1_000);
+    let commands = (0..300).flat_map(|_| [credit("p1", "gold", 1), debit("p1", "gold", 1)]);
+    let outcomes = queue.submit_all(commands.collect()).await.unwrap();
+    assert!(outcomes.iter().all(Result::is_ok), "each debit finds the credit before it");
+}
+
+#[tokio::test]
+async fn many_commands_are_refused_as_a_whole_or_wait_for_room() {
+    let store = Arc::new(GatedStore::default());
+    let (queue, _lanes) = start(&store, 1, 2, content());
+    let many = || (0..50).map(|_| credit("p1", "gold", 1)).collect::<Vec<_>>();
+    let mut before = vec![submit(&queue, credit("p1", "gold", 1)).await];
+    before.extend(submit_all(&queue, (0..2).map(|_| credit("p1", "gold", 1))).await);
+    assert_eq!(queue.submit_all(many()).await, Err(QueueError::Overloaded));
+    store.let_pass(1_000);
+    assert_eq!(balances(before).await, [1, 2, 3], "nothing was done");
+    let outcomes = queue.submit_all(many()).await.unwrap();
+    assert_eq!(outcomes.iter().map(|outcome| adjusted(outcome).0).collect::<Vec<_>>(), (4..54).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn many_commands_of_which_one_batch_fails_are_unknown() {
+    let store = GatedStore::failing(Fault::Fails);
+    let mut observer = content();
+    observer.expect_failed().return_const(());
+    let (queue, _lanes) = start(&store, 4, 100, observer);
+    store.let_pass(100);
+    let commands = ["trouble", "p1", "p2", "p3"].map(|player| credit(player, "gold", 1));
+    assert_eq!(queue.submit_all(commands.to_vec()).await, Err(QueueError::Unknown));
+    let (queue, lanes) = Queue::open(1, 100);
+    drop(lanes);
+    assert_eq!(queue.submit_all(commands_of_two()).await, Err(QueueError::Unknown));
+}
+
+fn commands_of_two() -> Vec<Command> {
+    vec![credit("p1", "gold", 1), credit("p2", "gold", 1)]
+}
+
+#[tokio::test]
+async fn many_commands_whose_lane_is_stopped_are_unknown() {
+    let store = Arc::new(GatedStore::default());
+    let (queue, lanes) = start(&store, 1, 100, content());
+    let waiting = tokio::spawn(async move { queue.submit_all(commands_of_two()).await });
+    settle_down().await;
+    for lane in &lanes {
+        lane.abort();
+    }
+    assert_eq!(waiting.await.unwrap(), Err(QueueError::Unknown));
+}
+
+#[tokio::test]
+async fn many_commands_leave_room_for_single_ones() {
+    let store = Arc::new(GatedStore::default());
+    let (queue, _lanes) = start(&store, 1, 8, content());
+    let calls: Vec<_> = (0..5)
+        .map(|_| {
+            let queue = queue.clone();
+            tokio::spawn(async move { queue.submit_all(commands_of_two()).await })
+        })
+        .collect();
+    settle_down().await;
+    // Two calls of two fill half of the lane, and the store waits at its gate.
+    let singles = submit_all(&queue, (0..4).map(|_| credit("p3", "gold", 1))).await;
+    store.let_pass(100);
+    assert_eq!(balances(singles).await, [1, 2, 3, 4]);
+    for call in calls {
+        assert!(call.await.unwrap().is_ok_and(|outcomes| outcomes.len() == 2));
+    }
+}

@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::players::ExternalId;
 use crate::store::StoreError;
 use crate::tenancy::RealmId;
+use crate::text::JsonObject;
 
 /// What a player holds of one asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct LedgerRow {
     pub reason: Option<String>,
     /// The caller's own reference.
     pub source_ref: Option<String>,
+    /// Attributes of the items, carried over from another platform.
+    pub parameters: Option<JsonObject>,
     /// On whose behalf.
     pub origin: Origin,
     /// Which operation.

@@ -98,9 +98,9 @@ pub struct GrantRequest {
 
 /// The use cases of the economy.
 pub struct Economy {
-    queue: Queue,
+    pub(super) queue: Queue,
     reads: Arc<dyn EconomyReads>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
 }
 
@@ -114,10 +114,13 @@ impl Economy {
     pub async fn adjust(&self, caller: &Caller, request: AdjustRequest) -> Result<Adjusted, Failure> {
         let at = self.clock.now();
         let AdjustRequest { player, kind, key, amount, reason, source_ref, once } = request;
-        let adjustment = Adjustment { kind, key, amount, reason, source_ref, once, ids: self.posting_ids(at) };
+        let adjustment =
+            Adjustment { kind, key, amount, reason, source_ref, parameters: None, once, ids: self.posting_ids(at) };
         match self.settle(caller, at, player, Action::Adjust(adjustment)).await? {
             Answer::Adjusted(adjusted) => Ok(adjusted),
-            Answer::GrantCreated(_) | Answer::GrantAcked(_) => unreachable!("an adjustment is answered as one"),
+            Answer::GrantCreated(_) | Answer::GrantAcked(_) | Answer::PlayerImported(_) => {
+                unreachable!("an adjustment is answered as one")
+            }
         }
     }
 
@@ -142,7 +145,9 @@ impl Economy {
         };
         match self.settle(caller, at, request.player, Action::CreateGrant(Box::new(grant))).await? {
             Answer::GrantCreated(created) => Ok(created),
-            Answer::Adjusted(_) | Answer::GrantAcked(_) => unreachable!("a grant is answered as one"),
+            Answer::Adjusted(_) | Answer::GrantAcked(_) | Answer::PlayerImported(_) => {
+                unreachable!("a grant is answered as one")
+            }
         }
     }
 
@@ -150,7 +155,9 @@ impl Economy {
     pub async fn ack_grant(&self, caller: &Caller, player: ExternalId, grant: GrantId) -> Result<Grant, Failure> {
         match self.settle(caller, self.clock.now(), player, Action::AckGrant(grant)).await? {
             Answer::GrantAcked(grant) => Ok(*grant),
-            Answer::Adjusted(_) | Answer::GrantCreated(_) => unreachable!("an acknowledgement is answered as one"),
+            Answer::Adjusted(_) | Answer::GrantCreated(_) | Answer::PlayerImported(_) => {
+                unreachable!("an acknowledgement is answered as one")
+            }
         }
     }
 
@@ -196,19 +203,24 @@ impl Economy {
         player: ExternalId,
         action: Action,
     ) -> Result<Answer, Failure> {
-        let command = Command {
-            realm: caller.realm.id,
-            at,
-            actor: caller.actor.clone(),
-            origin: Origin::Server,
-            player,
-            player_if_new: PlayerId(self.ids.next(at)),
-            action,
-        };
+        let command = self.command(caller, at, Origin::Server, player, action);
         Ok(self.queue.submit(command).await??)
     }
 
-    fn posting_ids(&self, at: Timestamp) -> PostingIds {
+    /// Completes what is asked with who asks, when, and the identifier that a new player would get.
+    pub(super) fn command(
+        &self,
+        caller: &Caller,
+        at: Timestamp,
+        origin: Origin,
+        player: ExternalId,
+        action: Action,
+    ) -> Command {
+        let (realm, actor, player_if_new) = (caller.realm.id, caller.actor.clone(), PlayerId(self.ids.next(at)));
+        Command { realm, at, actor, origin, player, player_if_new, action }
+    }
+
+    pub(super) fn posting_ids(&self, at: Timestamp) -> PostingIds {
         PostingIds { account_if_new: AccountId(self.ids.next(at)), entry: EntryId(self.ids.next(at)) }
     }
 }

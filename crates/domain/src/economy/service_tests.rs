@@ -204,3 +204,29 @@ async fn a_store_that_does_not_answer_is_told_from_a_refusal() {
     assert!(matches!(economy.wallet(&caller(), &player).await, Err(Failure::Overloaded)));
     assert!(matches!(economy.adjust(&caller(), credit_request(1)).await, Err(Failure::Unknown)));
 }
+
+#[tokio::test]
+async fn rows_of_an_import_are_commands_for_a_migration_each_with_an_outcome() {
+    let (economy, store) = economy(MockEconomyReads::new());
+    let row = |number: u8, import| ImportRow {
+        player: external_id("p1"),
+        once: Once { key: KeyDigest([number; 32]), fingerprint: Fingerprint([number; 32]) },
+        import,
+    };
+    let gold = |number| Import::Currency { key: asset_key("gold"), amount: amount(number), reason: None };
+    let swords = Import::Items { key: asset_key("sword"), quantity: amount(1), parameters: None, reason: None };
+    let rows = vec![
+        row(1, Import::Player { context_snapshot: None }),
+        row(1, gold(5)),
+        row(1, swords),
+        row(1, gold(5)),
+        row(2, gold(INTEGER_MAX)),
+    ];
+    let outcomes = economy.import(&caller(), rows).await.unwrap();
+    let limit = Rejection::BalanceLimit { current: Balance::restore(5), amount: amount(INTEGER_MAX) };
+    assert_eq!(outcomes, [Ok(Repeat::First), Ok(Repeat::First), Ok(Repeat::First), Ok(Repeat::Replay), Err(limit)]);
+    let seen = store.seen.lock().unwrap();
+    assert!(seen.iter().all(|command| (command.origin, command.at) == (Origin::Migration, minute(5))));
+    let operations: Vec<_> = store.books.lock().unwrap().entries.iter().map(|entry| entry.operation).collect();
+    assert_eq!(operations, [Operation::MigrateWallet, Operation::MigrateInventory]);
+}

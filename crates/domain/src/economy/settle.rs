@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::{
     AccountChange, AccountKey, AccountState, AckedBy, Action, Adjusted, Adjustment, Amount, Answer, Asset, Balance,
     Batch, Claim, ClaimedGrant, Command, Delivery, Direction, Entry, Grant, GrantCreated, GrantId, GrantKey,
-    GrantStatus, NewGrant, Once, OnceKey, Operation, Outcome, PlayerKey, PostingIds, Rejection, Repeat, Settled,
-    SettledResult, Settlement, Snapshot, StoredGrant,
+    GrantStatus, ImportedPlayer, NewGrant, Once, OnceKey, Operation, Outcome, PlayerImport, PlayerKey, PostingIds,
+    Rejection, Repeat, Settled, SettledResult, Settlement, Snapshot, StoredGrant,
 };
 use crate::players::{Player, PlayerId};
-use crate::text::FreeText;
+use crate::text::{FreeText, JsonObject};
 
 /// How often at most a player's `last_seen_at` is written: an exact one would cost a row write in every command.
 pub const SEEN_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -52,6 +52,7 @@ struct Posting<'a> {
     operation: Operation,
     reason: Option<FreeText>,
     source_ref: Option<&'a FreeText>,
+    parameters: Option<&'a JsonObject>,
     grant: Option<GrantId>,
     once: Option<Once>,
     ids: PostingIds,
@@ -75,6 +76,7 @@ impl Ledger {
             Action::Adjust(adjustment) => self.adjust(command, adjustment).map(Answer::Adjusted),
             Action::CreateGrant(grant) => self.create_grant(command, grant).map(Answer::GrantCreated),
             Action::AckGrant(id) => self.ack_grant(command, *id).map(Answer::GrantAcked),
+            Action::ImportPlayer(import) => self.import_player(command, import).map(Answer::PlayerImported),
         }
     }
 
@@ -84,7 +86,9 @@ impl Ledger {
         match self.settled_before(command, operation, adjustment.once)? {
             None => {}
             Some(SettledResult::Adjusted(balance)) => return Ok(Adjusted { key, balance, repeat: Repeat::Replay }),
-            Some(SettledResult::Granted(_)) => unreachable!("no adjustment shares its operation with a grant"),
+            Some(SettledResult::Granted(_) | SettledResult::Imported) => {
+                unreachable!("no adjustment shares its operation with a grant or an import of a player")
+            }
         }
         let asset = adjustment.asset();
         let current = self.balance(command, &asset);
@@ -95,11 +99,21 @@ impl Ledger {
         // Nothing below can fail.
         let delta = balance_after.get() - current.get();
         let (reason, source_ref) = (adjustment.reason.clone(), adjustment.source_ref.as_ref());
-        let (once, ids) = (adjustment.once, adjustment.ids);
-        let posting = Posting { asset, delta, balance_after, operation, reason, source_ref, grant: None, once, ids };
+        let posting = Posting {
+            asset,
+            delta,
+            balance_after,
+            operation,
+            reason,
+            source_ref,
+            parameters: adjustment.parameters.as_ref(),
+            grant: None,
+            once: adjustment.once,
+            ids: adjustment.ids,
+        };
         let player = self.meet(command);
         self.post(command, player, posting);
-        if let Some(once) = once {
+        if let Some(once) = adjustment.once {
             self.remember(command, operation, once, SettledResult::Adjusted(balance_after));
         }
         Ok(Adjusted { key, balance: balance_after, repeat: Repeat::First })
@@ -111,7 +125,9 @@ impl Ledger {
             Some(SettledResult::Granted(grant)) => {
                 return Ok(GrantCreated { grant: Box::new(grant.as_created()), repeat: Repeat::Replay });
             }
-            Some(SettledResult::Adjusted(_)) => unreachable!("no grant shares its operation with an adjustment"),
+            Some(SettledResult::Adjusted(_) | SettledResult::Imported) => {
+                unreachable!("no grant shares its operation with anything else")
+            }
         }
         let deposits = match new.delivery {
             Delivery::Claim => Vec::new(),
@@ -152,6 +168,19 @@ impl Ledger {
         Ok(Box::new(grant))
     }
 
+    fn import_player(&mut self, command: &Command, import: &PlayerImport) -> Result<Repeat, Rejection> {
+        let PlayerImport { context_snapshot, once } = import;
+        if self.settled_before(command, Operation::MigratePlayers, Some(*once))?.is_some() {
+            return Ok(Repeat::Replay);
+        }
+        // Nothing below can fail.
+        let player = self.meet(command);
+        let (realm, at, context_snapshot, once) = (command.realm, command.at, context_snapshot.clone(), *once);
+        self.settlement.imported_players.push(ImportedPlayer { realm, player, context_snapshot, once, at });
+        self.remember(command, Operation::MigratePlayers, once, SettledResult::Imported);
+        Ok(Repeat::First)
+    }
+
     /// What an earlier request with the same idempotency key did, if there was one.
     fn settled_before(
         &self,
@@ -182,6 +211,7 @@ impl Ledger {
                 operation: Operation::GrantCreate,
                 reason: Some(FreeText::restore(GRANT_DEPOSIT_REASON.to_owned())),
                 source_ref: new.source_ref.as_ref(),
+                parameters: None,
                 grant: Some(new.id),
                 once: None,
                 ids: *ids,
@@ -239,6 +269,7 @@ impl Ledger {
             actor: command.actor.clone(),
             reason: posting.reason,
             source_ref: posting.source_ref.cloned(),
+            parameters: posting.parameters.cloned(),
             grant: posting.grant,
             once: posting.once,
             at: command.at,

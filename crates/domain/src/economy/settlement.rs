@@ -7,7 +7,7 @@ use super::{
 use crate::clock::Timestamp;
 use crate::players::{Player, PlayerId};
 use crate::tenancy::RealmId;
-use crate::text::FreeText;
+use crate::text::{FreeText, JsonObject};
 
 /// The outcome of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,6 +26,8 @@ pub struct Settlement {
     pub new_grants: Vec<StoredGrant>,
     /// Grants to mark as claimed.
     pub claimed_grants: Vec<ClaimedGrant>,
+    /// Imports of players to insert, in order: of several of one player, the last context is right.
+    pub imported_players: Vec<ImportedPlayer>,
 }
 
 /// How one command ended.
@@ -40,6 +42,8 @@ pub enum Answer {
     GrantCreated(GrantCreated),
     /// To an acknowledgement: the grant, claimed.
     GrantAcked(Box<Grant>),
+    /// To the import of a player.
+    PlayerImported(Repeat),
 }
 
 /// The answer to an adjustment.
@@ -121,6 +125,8 @@ pub struct Entry {
     pub reason: Option<FreeText>,
     /// The caller's own reference.
     pub source_ref: Option<FreeText>,
+    /// Attributes of the items, carried over from another platform.
+    pub parameters: Option<JsonObject>,
     /// The grant that it delivers, if any.
     pub grant: Option<GrantId>,
     /// What keeps it from happening twice; `None` where the grant or nothing does.
@@ -153,4 +159,19 @@ pub struct ClaimedGrant {
     pub at: Timestamp,
     /// By whom.
     pub by: AckedBy,
+}
+
+/// An import of a player to insert: what keeps it from happening twice, and what it says of the player.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedPlayer {
+    /// The realm.
+    pub realm: RealmId,
+    /// The player, who is known or among the new ones.
+    pub player: PlayerId,
+    /// What is known of the player from now on; `None` leaves that as it is.
+    pub context_snapshot: Option<JsonObject>,
+    /// What keeps it from happening twice.
+    pub once: Once,
+    /// When.
+    pub at: Timestamp,
 }

@@ -39,6 +39,8 @@ pub enum SettledResult {
     Adjusted(Balance),
     /// It created this grant (as it is now).
     Granted(Box<Grant>),
+    /// It brought in a player.
+    Imported,
 }
 
 /// A place in the order in which a realm's entries were committed. For the entries of any one player, a later commit has a

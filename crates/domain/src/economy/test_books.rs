@@ -10,6 +10,7 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::players::{ExternalId, Player, PlayerId};
 use crate::tenancy::RealmId;
+use crate::text::JsonObject;
 
 pub(super) const REALM: RealmId = RealmId(1);
 
@@ -41,7 +42,16 @@ pub(super) fn external_id(text: &str) -> ExternalId {
 
 pub(super) fn adjust(kind: AdjustmentKind, player: &str, key: &str, number: i64) -> Command {
     let (key, amount) = (asset_key(key), amount(number));
-    let adjustment = Adjustment { kind, key, amount, reason: None, source_ref: None, once: None, ids: posting_ids() };
+    let adjustment = Adjustment {
+        kind,
+        key,
+        amount,
+        reason: None,
+        source_ref: None,
+        parameters: None,
+        once: None,
+        ids: posting_ids(),
+    };
     command(player, Action::Adjust(adjustment))
 }
 
@@ -97,6 +107,13 @@ pub(super) fn ack(player: &str, grant: GrantId) -> Command {
     command(player, Action::AckGrant(grant))
 }
 
+/// The import of a player. `key` is its idempotency key, which every import has.
+pub(super) fn import(player: &str, key: &str, context: Option<&str>) -> Command {
+    let context_snapshot = context.map(|name| JsonObject::try_new(&serde_json::json!({ "name": name })).unwrap());
+    let once = Once { key: KeyDigest([0; 32]), fingerprint: Fingerprint([0; 32]) };
+    command(player, Action::ImportPlayer(PlayerImport { context_snapshot, once })).keyed(key)
+}
+
 fn command(player: &str, action: Action) -> Command {
     Command {
         realm: REALM,
@@ -129,6 +146,10 @@ impl Command {
                 let what = format!("{:?} {:?}", grant.entries, grant.delivery);
                 grant.once = Once { key, fingerprint: print(Operation::GrantCreate, &what) };
             }
+            Action::ImportPlayer(import) => {
+                let what = format!("{:?}", import.context_snapshot);
+                import.once = Once { key, fingerprint: print(Operation::MigratePlayers, &what) };
+            }
             Action::AckGrant(_) => panic!("an acknowledgement has no idempotency key"),
         }
         self
@@ -153,7 +174,7 @@ impl Command {
     pub(super) fn grant_id(&self) -> Option<GrantId> {
         match &self.action {
             Action::CreateGrant(grant) => Some(grant.id),
-            Action::Adjust(_) | Action::AckGrant(_) => None,
+            Action::Adjust(_) | Action::AckGrant(_) | Action::ImportPlayer(_) => None,
         }
     }
 
@@ -170,6 +191,7 @@ pub(super) struct Books {
     pub(super) accounts: BTreeMap<(RealmId, PlayerId, Asset), AccountState>,
     pub(super) entries: Vec<Entry>,
     pub(super) grants: BTreeMap<GrantKey, StoredGrant>,
+    pub(super) imports: Vec<ImportedPlayer>,
 }
 
 impl Books {
@@ -235,6 +257,12 @@ impl Books {
             let result = SettledResult::Adjusted(entry.balance_after);
             return entry.once.map(|once| Settled { fingerprint: once.fingerprint, result });
         }
+        let import = self.imports.iter().find(|import| {
+            import.realm == key.realm && key.operation == Operation::MigratePlayers && import.once.key == key.key
+        });
+        if let Some(import) = import {
+            return Some(Settled { fingerprint: import.once.fingerprint, result: SettledResult::Imported });
+        }
         let stored = self.grants.values().find(|stored| {
             stored.realm == key.realm && key.operation == Operation::GrantCreate && stored.once.key == key.key
         })?;
@@ -267,6 +295,12 @@ impl Books {
             assert_eq!(stored.grant.claim, None, "a grant is claimed once");
             stored.grant.claim = Some(Claim { at: claimed.at, by: claimed.by });
         }
+        for import in &settlement.imported_players {
+            let known =
+                self.players.iter().any(|(key, player)| (key.realm, player.id) == (import.realm, import.player));
+            assert!(known, "only a known player is imported");
+            self.imports.push(import.clone());
+        }
     }
 }
 
@@ -283,4 +317,9 @@ pub(super) fn granted(outcome: &Outcome) -> &GrantCreated {
 pub(super) fn acked(outcome: &Outcome) -> &Grant {
     let Ok(Answer::GrantAcked(grant)) = outcome else { panic!("not an accepted acknowledgement: {outcome:?}") };
     grant
+}
+
+pub(super) fn imported(outcome: &Outcome) -> Repeat {
+    let Ok(Answer::PlayerImported(repeat)) = outcome else { panic!("not an accepted import: {outcome:?}") };
+    *repeat
 }

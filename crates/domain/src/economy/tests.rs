@@ -106,6 +106,7 @@ fn an_entry_says_everything_about_its_change() {
         actor: Actor::new("ks_sandbox_test"),
         reason: Some(FreeText::try_new("bought").unwrap()),
         source_ref: Some(FreeText::try_new("order-9").unwrap()),
+        parameters: None,
         grant: None,
         once,
         at: minute(7),
@@ -230,12 +231,18 @@ fn each_operation_and_each_realm_has_keys_of_its_own() {
         revoke("p1", "sword", 1).keyed("receipt"),
         grant("p1", "receipt", vec![coins("gold", 1)], Delivery::Claim),
         credit("p1", "gold", 7).keyed("receipt").in_realm(RealmId(2)),
+        adjust(AdjustmentKind::WalletImport, "p1", "gold", 5).keyed("receipt"),
+        adjust(AdjustmentKind::InventoryImport, "p1", "sword", 5).keyed("receipt"),
+        import("p1", "receipt", None),
+        import("p1", "receipt", Some("other realm")).in_realm(RealmId(2)),
     ];
     let settlement = books.settle(requests.clone());
-    assert_eq!((settlement.entries.len(), settlement.new_grants.len()), (5, 1));
+    assert_eq!((settlement.entries.len(), settlement.new_grants.len()), (7, 1));
+    assert_eq!(settlement.imported_players.len(), 2);
     let replayed = books.settle(requests);
     assert!(replayed.outcomes.iter().all(Result::is_ok));
     assert_eq!((replayed.entries.len(), replayed.new_grants.len()), (0, 0));
+    assert_eq!(replayed.imported_players, []);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Players: their ids, and the profile that support tools read.
 //!
-//! A player is made on first contact by a grant, wallet or inventory call (see [`crate::economy`]), never by a read.
+//! A player is made on first contact by a grant, wallet, inventory or import call (see [`crate::economy`]), never by a read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::economy::{Grant, Holding};
 use crate::store::StoreError;
 use crate::tenancy::RealmId;
+use crate::text::JsonObject;
 
 /// Purser's own name for a player. Stays when the studio's name for them changes hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +91,8 @@ pub struct Player {
 pub struct Profile {
     /// The player.
     pub player: Player,
+    /// What another platform knew of the player, as the last import that said anything of it did.
+    pub last_context_snapshot: Option<JsonObject>,
     /// How many grants the player has had.
     pub grants: u64,
     /// How many of them are pending (and not past their expiry).

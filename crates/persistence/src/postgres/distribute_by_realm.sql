@@ -11,6 +11,7 @@ ALTER TABLE api_keys DROP CONSTRAINT IF EXISTS api_keys_realm_fkey;
 ALTER TABLE players DROP CONSTRAINT IF EXISTS players_realm_fkey;
 ALTER TABLE accounts DROP CONSTRAINT IF EXISTS accounts_realm_player_fkey;
 ALTER TABLE grants DROP CONSTRAINT IF EXISTS grants_realm_player_fkey;
+ALTER TABLE player_imports DROP CONSTRAINT IF EXISTS player_imports_realm_player_fkey;
 
 -- The directory is small and read everywhere: a copy on every node.
 
@@ -33,6 +34,8 @@ SELECT create_distributed_table('entries', 'realm', colocate_with => 'players') 
     (SELECT FROM pg_dist_partition WHERE logicalrel = 'entries'::regclass);
 SELECT create_distributed_table('grants', 'realm', colocate_with => 'players') WHERE NOT EXISTS
     (SELECT FROM pg_dist_partition WHERE logicalrel = 'grants'::regclass);
+SELECT create_distributed_table('player_imports', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'player_imports'::regclass);
 
 ALTER TABLE games ADD CONSTRAINT games_studio_fkey FOREIGN KEY (studio) REFERENCES studios (id);
 ALTER TABLE realms ADD CONSTRAINT realms_game_fkey FOREIGN KEY (game) REFERENCES games (id);
@@ -40,3 +43,5 @@ ALTER TABLE api_keys ADD CONSTRAINT api_keys_realm_fkey FOREIGN KEY (realm) REFE
 ALTER TABLE players ADD CONSTRAINT players_realm_fkey FOREIGN KEY (realm) REFERENCES realms (id);
 ALTER TABLE accounts ADD CONSTRAINT accounts_realm_player_fkey FOREIGN KEY (realm, player) REFERENCES players (realm, id);
 ALTER TABLE grants ADD CONSTRAINT grants_realm_player_fkey FOREIGN KEY (realm, player) REFERENCES players (realm, id);
+ALTER TABLE player_imports ADD CONSTRAINT player_imports_realm_player_fkey FOREIGN KEY (realm, player)
+    REFERENCES players (realm, id);

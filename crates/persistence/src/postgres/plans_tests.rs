@@ -7,7 +7,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
-use super::economy::{audit, grants, load, reads, save};
+use super::economy::{audit, grants, imports, load, reads, save};
 use super::pool::connect;
 use super::{PostgresAddress, attempts, distribution, keys, migrations, players, tenancy};
 
@@ -26,16 +26,17 @@ const STATEMENTS: &[Statement] = statements! {
     distribution::{HasCitus},
     tenancy::{InsertStudio, AllStudios, InsertGame, AllGames, InsertRealm, FindRealm, AllRealms},
     keys::{FindKeys, AllKeys, InsertKey, ExpireKey, RevokeKey, MarkKeyUsed},
-    players::{FindPlayer, LockPlayers, UpsertPlayers},
+    players::{FindPlayer, LockPlayers, UpsertPlayers, FindContext},
     load::{FindAccountsAndEntries, NextBlock},
     grants::{FindGrants, FindGrantsOnce, PageOfGrants, CountGrants, InsertGrants, ClaimGrants},
+    imports::{FindImportsOnce, InsertImports, UpdateContexts},
     reads::{FindHoldings, FindHoldingsOf, EntriesAfter, EntriesBefore},
     save::{UpsertAccounts, InsertEntries, FindEntry},
     audit::{AllAccounts, Orphans},
 };
 
 /// The tables that are distributed by realm. They grow with the players; the others, the directory, with the games.
-const GROWING: [&str; 4] = ["players", "accounts", "entries", "grants"];
+const GROWING: [&str; 5] = ["players", "accounts", "entries", "grants", "player_imports"];
 
 /// The two that read a whole realm, because that is what they are for.
 const READS_A_WHOLE_REALM: [&str; 2] = ["AllAccounts", "Orphans"];
@@ -56,6 +57,7 @@ const FILL: &str = "
         sha256(id::text::bytea), sha256('f'), 0 FROM accounts;
     INSERT INTO grants SELECT realm, gen_random_uuid(), id, 'reward', '[]', 'api', NULL, NULL, 'claim', NULL, NULL, NULL, 0,
         'x', sha256(id::text::bytea), sha256('f') FROM players;
+    INSERT INTO player_imports SELECT realm, sha256(id::text::bytea), sha256('f'), id, 0 FROM players;
     ANALYZE";
 
 #[derive(QueryableByName)]

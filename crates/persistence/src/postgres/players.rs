@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Timestamp;
 use domain::economy::AssetKind;
 use domain::players::{ExternalId, Player, PlayerId, PlayerReads, Profile};
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
+use domain::text::JsonObject;
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
@@ -47,6 +48,12 @@ statement! {
         SELECT $1, n.id, n.external_id, n.created_at, n.last_seen_at
         FROM unnest($2, $3, $4, $5) AS n (id, external_id, created_at, last_seen_at)
         ON CONFLICT (realm, id) DO UPDATE SET last_seen_at = excluded.last_seen_at"
+}
+
+statement! {
+    /// What another platform knew of a player.
+    FindContext { realm: i64 => BigInt, id: Uuid => SqlUuid } -> (Nullable<Text>,)
+    = "SELECT context_snapshot::text FROM players WHERE realm = $1 AND id = $2"
 }
 
 /// A player by the studio's id.
@@ -127,7 +134,8 @@ async fn profile(
 ) -> QueryResult<Option<Profile>> {
     let Some(player) = find(connection, realm, player).await? else { return Ok(None) };
     let newest = economy::GrantFilter { status: None, after: None, limit: i64::from(limit), now };
-    let (counts, recent_grants, mut inventory, wallet) = tokio::try_join!(
+    let (last_context_snapshot, counts, recent_grants, mut inventory, wallet) = tokio::try_join!(
+        context(connection, realm, player.id),
         economy::grant_counts(connection, realm, player.id, now),
         economy::grants_of(connection, realm, player.id, &newest),
         economy::holdings_of(connection, realm, player.id, AssetKind::Item),
@@ -135,5 +143,16 @@ async fn profile(
     )?;
     inventory.retain(|holding| 0 < holding.balance.get());
     let (grants, pending_grants) = (counts.all, counts.pending);
-    Ok(Some(Profile { player, grants, pending_grants, recent_grants, inventory, wallet }))
+    Ok(Some(Profile { player, last_context_snapshot, grants, pending_grants, recent_grants, inventory, wallet }))
+}
+
+/// Read for a profile only: batches have no use for it, and it may be large.
+async fn context(
+    mut connection: &AsyncPgConnection,
+    realm: RealmId,
+    player: PlayerId,
+) -> QueryResult<Option<JsonObject>> {
+    let statement = FindContext { realm: realm.0, id: player.0 };
+    let (context,) = statement.get_result::<(Option<String>,)>(&mut connection).await?;
+    Ok(context.map(JsonObject::restore))
 }

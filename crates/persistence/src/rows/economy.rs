@@ -25,6 +25,7 @@ pub(crate) struct EntryRow {
     sequence: i64,
     position: i64,
     created_at: i64,
+    parameters: Option<String>,
 }
 
 /// An entry as callers see it; its account holds `asset`.
@@ -36,6 +37,7 @@ pub(crate) fn ledger_row(row: EntryRow, asset: &Asset) -> Result<LedgerRow, Erro
         balance_after: Balance::restore(row.balance_after),
         reason: row.reason,
         source_ref: row.source_ref,
+        parameters: row.parameters.map(JsonObject::restore),
         origin: named("origin", &row.origin, Origin::parse)?,
         operation: named("operation", &row.operation, Operation::parse)?,
         sequence: row.sequence,

@@ -2,13 +2,14 @@
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 use domain::clock::Timestamp;
 use domain::economy::AssetKind;
 use domain::players::{ExternalId, Player, PlayerId, PlayerReads, Profile};
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
+use domain::text::JsonObject;
 
 use super::statement::statement;
 use super::{SqliteStore, connection, economy};
@@ -33,6 +34,12 @@ statement! {
     /// Moves the time at which a player was last seen.
     MarkSeen<'a> { at: i64 => BigInt, realm: i64 => BigInt, id: &'a [u8] => Binary }
     -> () = "UPDATE players SET last_seen_at = ? WHERE realm = ? AND id = ?"
+}
+
+statement! {
+    /// What another platform knew of a player.
+    FindContext<'a> { realm: i64 => BigInt, id: &'a [u8] => Binary } -> (Nullable<Text>,)
+    = "SELECT context_snapshot FROM players WHERE realm = ? AND id = ?"
 }
 
 /// A player by the studio's id.
@@ -96,6 +103,7 @@ fn profile(
     now: Timestamp,
 ) -> QueryResult<Option<Profile>> {
     let Some(player) = find(connection, realm, player)? else { return Ok(None) };
+    let last_context_snapshot = context(connection, realm, player.id)?;
     let counts = economy::grant_counts(connection, realm, player.id, now)?;
     let newest = economy::GrantFilter { status: None, after: None, limit: i64::from(limit), now };
     let recent_grants = economy::grants_of(connection, realm, player.id, &newest)?;
@@ -103,5 +111,12 @@ fn profile(
     inventory.retain(|holding| 0 < holding.balance.get());
     let wallet = economy::holdings_of(connection, realm, player.id, AssetKind::Currency)?;
     let (grants, pending_grants) = (counts.all, counts.pending);
-    Ok(Some(Profile { player, grants, pending_grants, recent_grants, inventory, wallet }))
+    Ok(Some(Profile { player, last_context_snapshot, grants, pending_grants, recent_grants, inventory, wallet }))
+}
+
+/// Read for a profile only: batches have no use for it, and it may be large.
+fn context(connection: &mut SqliteConnection, realm: RealmId, player: PlayerId) -> QueryResult<Option<JsonObject>> {
+    let statement = FindContext { realm: realm.0, id: player.0.as_bytes() };
+    let (context,) = statement.get_result::<(Option<String>,)>(connection)?;
+    Ok(context.map(JsonObject::restore))
 }

@@ -79,6 +79,7 @@ fn the_directory_is_copied_and_the_rest_lies_together_by_realm() {
             "accounts by realm with players",
             "entries by realm with players",
             "grants by realm with players",
+            "player_imports by realm with players",
             "players by realm with none",
         ];
         assert_eq!(outside.texts(moved).await, expected);

@@ -48,7 +48,7 @@ async fn both_schemas_carry_the_same_tables_columns_keys_and_rules() {
         assert_eq!(Some(table), sqlite.get(name), "{name}");
         assert!(!table.columns.is_empty() && !table.primary_key.is_empty(), "{name}");
     }
-    assert!(8 <= postgres.len());
+    assert!(9 <= postgres.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +63,7 @@ async fn every_key_of_players_data_begins_with_the_realm() {
         assert!(table.references.iter().all(|to| to.starts_with("(realm")), "{name}: {:?}", table.references);
         seen += 1;
     }
-    assert_eq!(seen, 4);
+    assert_eq!(seen, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

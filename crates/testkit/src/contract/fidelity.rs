@@ -10,7 +10,8 @@ use serde_json::json;
 use super::{World, acked, granted};
 use crate::clock::START;
 use crate::commands::{
-    ack, coins, crates, create_grant, credit, debit, grant_item, immediate_grant, items, revoke_item,
+    ack, coins, crates, create_grant, credit, debit, grant_item, immediate_grant, import_currency, import_items, items,
+    revoke_item,
 };
 use crate::tenants::asset_key;
 
@@ -23,12 +24,15 @@ fn json_object(value: &serde_json::Value) -> JsonObject {
 /// Every field of a ledger row: free text, the smallest and the largest amount, times to the microsecond.
 pub async fn ledger_rows_come_back_exactly(world: World) {
     let longest = "😀".repeat(FreeText::CHARS_MAX);
+    let parameters = json!({"z": [0.1, null], "a": {"text": AWKWARD, "nul": "\u{0}"}, "b": INTEGER_MAX});
     let drafts = [
         credit("p1", "gold", INTEGER_MAX).because(AWKWARD).sourced("").by("kp_prod_abc", Origin::Migration),
         debit("p1", "gold", INTEGER_MAX - 1).because("").sourced(AWKWARD).by("ks_x", Origin::Client),
         grant_item("p1", "a_b.c:d-e", 1).because(&longest).sourced(&longest).by("a", Origin::Admin),
         revoke_item("p1", "a_b.c:d-e", 1).by("b", Origin::Engine),
         immediate_grant("p1", "g", vec![coins("gems", 7)]).sourced(AWKWARD),
+        import_currency("p1", "gems", 3).because(AWKWARD).by("c", Origin::Migration),
+        import_items("p1", "potion", 2).with_parameters(&parameters).by("c", Origin::Migration),
     ];
     let start = Timestamp::from_unix_micros(START);
     let drafts: Vec<_> =
@@ -37,23 +41,26 @@ pub async fn ledger_rows_come_back_exactly(world: World) {
     let settlement = world.stores.settle_all(commands).await;
     let world = world.reopened().await;
     let rows = world.history("p1").await;
-    assert_eq!(rows.len(), 5);
+    assert_eq!(rows.len(), 7);
     for ((row, entry), micros) in rows.iter().zip(&settlement.entries).zip(0..) {
         assert_eq!(row.id, entry.id);
         assert_eq!((row.delta, row.balance_after, row.sequence), (entry.delta, entry.balance_after, entry.sequence));
         assert_eq!((row.origin, row.operation), (entry.origin, entry.operation));
         assert_eq!(row.reason.as_deref(), entry.reason.as_ref().map(FreeText::as_str));
         assert_eq!(row.source_ref.as_deref(), entry.source_ref.as_ref().map(FreeText::as_str));
+        assert_eq!(row.parameters, entry.parameters);
         assert_eq!(row.at, start.plus(Duration::from_micros(micros)));
     }
     let operations: Vec<Operation> = rows.iter().map(|row| row.operation).collect();
-    assert_eq!(operations, Operation::ALL);
+    let in_the_ledger = Operation::ALL.into_iter().filter(|operation| *operation != Operation::MigratePlayers);
+    assert_eq!(operations, in_the_ledger.collect::<Vec<_>>());
+    assert_eq!(rows.last().and_then(|row| row.parameters.clone()), Some(json_object(&parameters)));
     let texts: Vec<_> = rows.iter().map(|row| (row.reason.as_deref(), row.source_ref.as_deref())).collect();
     assert_eq!(texts.first(), Some(&(Some(AWKWARD), Some(""))));
     assert_eq!(texts.get(1), Some(&(Some(""), Some(AWKWARD))));
     assert_eq!(texts.get(3), Some(&(None, None)));
     let amounts: Vec<_> = rows.iter().map(|row| (row.delta, row.balance_after.get())).collect();
-    assert_eq!(amounts, [(INTEGER_MAX, INTEGER_MAX), (1 - INTEGER_MAX, 1), (1, 1), (-1, 0), (7, 7)]);
+    assert_eq!(amounts, [(INTEGER_MAX, INTEGER_MAX), (1 - INTEGER_MAX, 1), (1, 1), (-1, 0), (7, 7), (3, 10), (2, 2)]);
 }
 
 /// Every field of a grant, by its list, by a repeat of its creation, and by its acknowledgement.

@@ -11,6 +11,7 @@ pub mod faults;
 pub mod fidelity;
 pub mod grants;
 pub mod idempotency;
+pub mod imports;
 pub mod isolation;
 pub mod keys;
 pub mod ledger_pages;

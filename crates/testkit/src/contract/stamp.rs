@@ -58,6 +58,17 @@ macro_rules! store_contract {
         );
         $crate::clauses!(
             $make,
+            imports {
+                an_imported_player_is_known_with_the_last_context,
+                an_import_of_a_known_player_keeps_what_they_hold,
+                a_repeated_import_of_a_player_happens_once,
+                imports_add_up_and_have_keys_of_their_own,
+                the_same_import_at_two_handles_at_once_happens_once,
+                a_batch_of_imports_of_the_largest_size_settles,
+            }
+        );
+        $crate::clauses!(
+            $make,
             isolation {
                 realms_do_not_see_each_other,
                 a_batch_keeps_realms_apart,
@@ -152,7 +163,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// The file of each part of the contract.
-    const PARTS: [&str; 12] = [
+    const PARTS: [&str; 13] = [
         include_str!("audit.rs"),
         include_str!("batches.rs"),
         include_str!("concurrency.rs"),
@@ -160,6 +171,7 @@ mod tests {
         include_str!("fidelity.rs"),
         include_str!("grants.rs"),
         include_str!("idempotency.rs"),
+        include_str!("imports.rs"),
         include_str!("isolation.rs"),
         include_str!("keys.rs"),
         include_str!("ledger_pages.rs"),

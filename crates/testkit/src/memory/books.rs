@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use domain::clock::Timestamp;
 use domain::economy::{
     AccountChange, AccountId, AccountKey, AccountState, Asset, Audit, AuditReport, AuditedAccount, AuditedEntry,
-    Balance, Claim, Entry, Fingerprint, Footprint, Grant, GrantKey, OnceKey, Operation, PlayerKey, Position, Settled,
-    SettledResult, Settlement, Snapshot, StoredGrant,
+    Balance, Claim, Entry, Fingerprint, Footprint, Grant, GrantKey, ImportedPlayer, OnceKey, Operation, PlayerKey,
+    Position, Settled, SettledResult, Settlement, Snapshot, StoredGrant,
 };
 use domain::players::{ExternalId, Player, PlayerId};
 use domain::tenancy::RealmId;
+use domain::text::JsonObject;
 
 /// Whose account it is, and of what: one place for each asset of a player.
 type AccountPlace = (RealmId, PlayerId, Asset);
@@ -24,6 +25,7 @@ pub(super) struct Books {
     grants: BTreeMap<GrantKey, StoredGrant>,
     once: HashMap<OnceKey, (Fingerprint, Remembered)>,
     positions: HashMap<RealmId, Position>,
+    contexts: HashMap<PlayerId, JsonObject>,
 }
 
 /// An account and its history.
@@ -40,6 +42,7 @@ pub(super) struct Account {
 enum Remembered {
     Adjusted(Balance),
     Granted(GrantKey),
+    Imported,
 }
 
 impl Books {
@@ -90,11 +93,19 @@ impl Books {
             let stored = self.grants.get_mut(&key).expect("a grant that is claimed is known");
             stored.grant.claim = Some(Claim { at: claimed.at, by: claimed.by });
         }
+        for import in &settlement.imported_players {
+            self.save_import(import);
+        }
     }
 
     /// The player named `player`.
     pub(super) fn player(&self, realm: RealmId, player: &ExternalId) -> Option<&Player> {
         self.players.get(&PlayerKey { realm, external_id: player.clone() })
+    }
+
+    /// What another platform knew of `player`.
+    pub(super) fn context(&self, player: PlayerId) -> Option<&JsonObject> {
+        self.contexts.get(&player)
     }
 
     /// The accounts of `player`, by asset.
@@ -135,6 +146,7 @@ impl Books {
         let (fingerprint, remembered) = *self.once.get(key)?;
         let result = match remembered {
             Remembered::Adjusted(balance) => SettledResult::Adjusted(balance),
+            Remembered::Imported => SettledResult::Imported,
             Remembered::Granted(grant) => {
                 let stored = self.grants.get(&grant).expect("a grant is never forgotten");
                 SettledResult::Granted(Box::new(stored.grant.clone()))
@@ -179,6 +191,15 @@ impl Books {
         let once = OnceKey { realm: stored.realm, operation: Operation::GrantCreate, key: stored.once.key };
         let known = self.once.insert(once, (stored.once.fingerprint, Remembered::Granted(key)));
         assert!(known.is_none(), "an idempotency key is used once");
+    }
+
+    fn save_import(&mut self, import: &ImportedPlayer) {
+        let once = OnceKey { realm: import.realm, operation: Operation::MigratePlayers, key: import.once.key };
+        let known = self.once.insert(once, (import.once.fingerprint, Remembered::Imported));
+        assert!(known.is_none(), "an idempotency key is used once");
+        if let Some(context) = &import.context_snapshot {
+            self.contexts.insert(import.player, context.clone());
+        }
     }
 }
 

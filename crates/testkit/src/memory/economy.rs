@@ -69,6 +69,7 @@ impl PlayerReads for MemoryStore {
         inventory.retain(|holding| 0 < holding.balance.get());
         Ok(Some(Profile {
             player: player.clone(),
+            last_context_snapshot: books.context(player.id).cloned(),
             grants: count(grants.len()),
             pending_grants: count(pending.count()),
             recent_grants: Page::of(grants, limit).rows,
@@ -121,6 +122,7 @@ fn row(asset: &Asset, entry: &Entry) -> LedgerRow {
         balance_after: entry.balance_after,
         reason: entry.reason.as_ref().map(|reason| reason.as_str().to_owned()),
         source_ref: entry.source_ref.as_ref().map(|source_ref| source_ref.as_str().to_owned()),
+        parameters: entry.parameters.clone(),
         origin: entry.origin,
         operation: entry.operation,
         sequence: entry.sequence,

@@ -7,13 +7,17 @@ mod credit_wallet;
 mod debit_wallet;
 mod grant_item;
 mod list_grants;
+mod migrate;
+mod migrate_inventory;
+mod migrate_players;
+mod migrate_wallet;
 mod read_inventory;
 mod read_ledger;
 mod read_wallet;
 mod revoke_item;
 mod views;
 
-pub(crate) use views::{GrantView, ItemView, WalletView};
+pub(crate) use views::{GrantView, ItemView, JsonView, WalletView};
 
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -30,7 +34,10 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(read_wallet::read_wallet)
         .service(read_inventory::read_inventory)
         .service(read_ledger::read_ledger)
-        .service(list_grants::list_grants);
+        .service(list_grants::list_grants)
+        .service(migrate_players::migrate_players)
+        .service(migrate_wallet::migrate_wallet)
+        .service(migrate_inventory::migrate_inventory);
 }
 
 /// The header that says that a request had taken effect before, and changed nothing this time.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::PlayerParams;
-use super::views::AssetKeyView;
+use super::views::{AssetKeyView, JsonView};
 use crate::cursor;
 use crate::field_errors::FieldErrors;
 use crate::instant::Instant;
@@ -144,6 +144,10 @@ struct LedgerRowView {
     /// The caller's own reference.
     #[schema(required = true)]
     source_ref_id: Option<String>,
+    /// Attributes of items that were brought in from another platform; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = Object)]
+    parameters: Option<JsonView>,
     /// `server`, `client`, `admin`, `engine` or `migration`.
     #[schema(value_type = String, example = "server")]
     origin: &'static str,
@@ -166,6 +170,7 @@ impl From<LedgerRow> for LedgerRowView {
             balance_after: row.balance_after.get(),
             reason: row.reason,
             source_ref_id: row.source_ref,
+            parameters: row.parameters.map(JsonView),
             origin: row.origin.as_str(),
             operation: row.operation.as_str(),
             sequence: row.sequence,

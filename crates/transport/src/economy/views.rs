@@ -25,7 +25,7 @@ impl Serialize for AssetKeyView {
 /// A stored JSON object, handed back as it came.
 #[derive(ToSchema)]
 #[schema(value_type = Object)]
-pub(super) struct JsonView(JsonObject);
+pub(crate) struct JsonView(pub(crate) JsonObject);
 
 impl Serialize for JsonView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

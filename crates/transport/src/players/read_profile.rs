@@ -11,7 +11,7 @@ use domain::tenancy::Realm;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::economy::{GrantView, ItemView, PlayerParams, WalletView};
+use crate::economy::{GrantView, ItemView, JsonView, PlayerParams, WalletView};
 use crate::field_errors::FieldErrors;
 use crate::instant::Instant;
 use crate::keys::Caller;
@@ -106,9 +106,9 @@ struct PlayerView {
     first_seen_at: Instant,
     /// The same as `updatedAt`.
     last_seen_at: Instant,
-    /// Null: not kept yet.
+    /// What another platform knew of the player, as the last import said; null when none said anything.
     #[schema(value_type = Option<Object>, required = true)]
-    last_context_snapshot: Option<BTreeMap<String, String>>,
+    last_context_snapshot: Option<JsonView>,
     /// Null: players do not register yet.
     #[schema(required = true)]
     registered_at: Option<Instant>,
@@ -137,7 +137,8 @@ struct SummaryView {
 
 impl ProfileView {
     fn at(now: Timestamp, realm: &Realm, profile: Profile) -> Self {
-        let Profile { player, grants, pending_grants, recent_grants, inventory, wallet } = profile;
+        let Profile { player, last_context_snapshot, grants, pending_grants, recent_grants, inventory, wallet } =
+            profile;
         let (created_at, last_seen_at) = (Instant(player.created_at), Instant(player.last_seen_at));
         Self {
             player: PlayerView {
@@ -149,7 +150,7 @@ impl ProfileView {
                 updated_at: last_seen_at,
                 first_seen_at: created_at,
                 last_seen_at,
-                last_context_snapshot: None,
+                last_context_snapshot: last_context_snapshot.map(JsonView),
                 registered_at: None,
                 banned_at: None,
                 ban_reason: None,

@@ -3,6 +3,7 @@
 mod auth;
 mod bad_input;
 mod economy;
+mod migrate;
 mod openapi;
 mod operations;
 mod reads;

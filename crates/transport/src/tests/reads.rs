@@ -7,6 +7,8 @@ use domain::economy::{
 };
 use domain::players::{ExternalId, MockPlayerReads, Player, PlayerId, Profile};
 use domain::store::StoreError;
+use domain::text::JsonObject;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::world::{NOW_S, World, now, request};
@@ -31,6 +33,7 @@ fn row(sequence: i64) -> LedgerRow {
         balance_after: Balance::restore(10),
         reason: Some("spend".to_owned()),
         source_ref: None,
+        parameters: None,
         origin: Origin::Server,
         operation: Operation::WalletDebit,
         sequence,
@@ -133,6 +136,7 @@ async fn a_profile_shows_a_player_in_one_round_trip() {
         };
         Ok(Some(Profile {
             player,
+            last_context_snapshot: Some(JsonObject::try_new(&json!({ "country": "SE" })).unwrap()),
             grants: 4,
             pending_grants: 1,
             recent_grants: vec![grant(2)],

@@ -135,6 +135,9 @@ impl Kept {
                 (Action::CreateGrant(new), Ok(Answer::GrantCreated(created))) => {
                     (Operation::GrantCreate, Some(new.once), SettledResult::Granted(created.grant.clone()))
                 }
+                (Action::ImportPlayer(import), Ok(Answer::PlayerImported(_))) => {
+                    (Operation::MigratePlayers, Some(import.once), SettledResult::Imported)
+                }
                 _ => continue,
             };
             if let Some(once) = once {

@@ -15,7 +15,7 @@ use domain::economy::{
 use domain::players::{ExternalId, Player};
 use domain::tenancy::RealmId;
 
-use super::grants;
+use super::{grants, imports};
 use crate::postgres::attempts::TransactionId;
 use crate::postgres::players;
 use crate::postgres::statement::statement;
@@ -69,6 +69,7 @@ struct RealmFootprint {
     accounts: Vec<AccountKey>,
     entries_once: Vec<OnceKey>,
     grants_once: Vec<OnceKey>,
+    imports_once: Vec<OnceKey>,
     grants: Vec<GrantKey>,
 }
 
@@ -77,6 +78,7 @@ struct Loaded {
     players: Vec<Player>,
     accounts_and_entries: Vec<Found>,
     grants_once: Vec<(i64, Fingerprint, Grant)>,
+    imports_once: Vec<(i64, StoredDigest)>,
     grants: Vec<Grant>,
     last_position: Position,
     transaction: TransactionId,
@@ -113,10 +115,13 @@ fn by_realm(footprint: &Footprint) -> BTreeMap<RealmId, RealmFootprint> {
         let realm = realms.entry(once.realm).or_default();
         match once.operation {
             Operation::GrantCreate => realm.grants_once.push(*once),
+            Operation::MigratePlayers => realm.imports_once.push(*once),
             Operation::WalletCredit
             | Operation::WalletDebit
             | Operation::InventoryGrant
-            | Operation::InventoryRevoke => realm.entries_once.push(*once),
+            | Operation::InventoryRevoke
+            | Operation::MigrateWallet
+            | Operation::MigrateInventory => realm.entries_once.push(*once),
         }
     }
     for grant in &footprint.grants {
@@ -127,15 +132,16 @@ fn by_realm(footprint: &Footprint) -> BTreeMap<RealmId, RealmFootprint> {
 
 async fn load(connection: &AsyncPgConnection, realm: RealmId, wanted: &RealmFootprint) -> QueryResult<Loaded> {
     // In this order on the wire: what is polled first is sent first. Only the lock has to be first.
-    let (players, accounts_and_entries, grants_once, grants, (last_position, transaction)) = tokio::try_join!(
+    let (players, accounts_and_entries, grants_once, imports_once, grants, (last_position, transaction)) = tokio::try_join!(
         biased;
         players::lock(connection, realm, &wanted.players),
         find_accounts_and_entries(connection, realm, wanted),
         grants::find_once(connection, realm, &wanted.grants_once),
+        imports::find_once(connection, realm, &wanted.imports_once),
         grants::find(connection, realm, &wanted.grants),
         next_block(connection),
     )?;
-    Ok(Loaded { players, accounts_and_entries, grants_once, grants, last_position, transaction })
+    Ok(Loaded { players, accounts_and_entries, grants_once, imports_once, grants, last_position, transaction })
 }
 
 fn put(snapshot: &mut Snapshot, realm: RealmId, wanted: RealmFootprint, loaded: Loaded) {
@@ -160,6 +166,10 @@ fn put(snapshot: &mut Snapshot, realm: RealmId, wanted: RealmFootprint, loaded: 
         (number, Settled { fingerprint, result: SettledResult::Granted(Box::new(grant)) })
     });
     each(wanted.grants_once, granted, |key, settled| snapshot.put_once(key, settled));
+    let imported = loaded.imports_once.into_iter().map(|(number, fingerprint)| {
+        (number, Settled { fingerprint: Fingerprint(fingerprint.0), result: SettledResult::Imported })
+    });
+    each(wanted.imports_once, imported, |key, settled| snapshot.put_once(key, settled));
     let mut grants: HashMap<_, _> = loaded.grants.into_iter().map(|grant| (grant.id, grant)).collect();
     for key in wanted.grants {
         let grant = grants.remove(&key.id);

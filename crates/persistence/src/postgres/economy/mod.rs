@@ -7,6 +7,7 @@
 
 pub(super) mod audit;
 pub(super) mod grants;
+pub(super) mod imports;
 pub(super) mod load;
 pub(super) mod reads;
 pub(super) mod save;

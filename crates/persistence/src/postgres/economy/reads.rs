@@ -35,7 +35,8 @@ statement! {
         ) AS held ON true"
 }
 
-type EntryColumns = (SqlUuid, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Text, Text, BigInt, BigInt, BigInt);
+type EntryColumns =
+    (SqlUuid, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Text, Text, BigInt, BigInt, BigInt, Nullable<Text>);
 
 /// The columns of [`EntryRow`], in its order, with the asset in front; and the accounts that are asked for, each with its
 /// part of a page. Each account is read from where the page begins, so a page costs the same however long the history
@@ -49,7 +50,8 @@ macro_rules! page_of_entries {
             WHERE realm = $1 AND player = $2 AND ($3 = '' OR kind = $3) AND ($4 = '' OR key = $4) OFFSET 0
         ) AS asset
         CROSS JOIN LATERAL (
-            SELECT id, delta, balance_after, reason, source_ref, origin, operation, sequence, position, created_at
+            SELECT id, delta, balance_after, reason, source_ref, origin, operation, sequence, position, created_at,
+                parameters::text
             FROM entries WHERE realm = $1 AND account = asset.id AND position ",
             $past,
             " $5 ORDER BY position ",

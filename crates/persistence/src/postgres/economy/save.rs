@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Uuid as SqlUuid};
 use diesel::{OptionalExtension, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use domain::economy::{AccountChange, Batch, ClaimedGrant, Entry, Settlement, Snapshot, StoredGrant};
+use domain::economy::{AccountChange, Batch, ClaimedGrant, Entry, ImportedPlayer, Settlement, Snapshot, StoredGrant};
 use domain::players::Player;
 use domain::tenancy::RealmId;
-use domain::text::FreeText;
+use domain::text::{FreeText, JsonObject};
 use uuid::Uuid;
 
-use super::grants;
+use super::{grants, imports};
 use crate::postgres::players;
 use crate::postgres::statement::statement;
 use crate::postgres::trouble::Trouble;
@@ -48,10 +48,15 @@ statement! {
         grants: Vec<Option<Uuid>> => Array<Nullable<SqlUuid>>,
         idempotency_keys: Vec<Option<&'a [u8]>> => Array<Nullable<Binary>>,
         fingerprints: Vec<Option<&'a [u8]>> => Array<Nullable<Binary>>, created_at: Vec<i64> => Array<BigInt>,
+        parameters: Vec<Option<&'a str>> => Array<Nullable<Text>>,
     }
     -> () = "INSERT INTO entries (realm, account, position, sequence, id, delta, balance_after, operation, origin, actor,
-            reason, source_ref, grant_id, idempotency_key, fingerprint, created_at)
-        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) AS n"
+            reason, source_ref, grant_id, idempotency_key, fingerprint, created_at, parameters)
+        SELECT $1, n.account, n.position, n.sequence, n.id, n.delta, n.balance_after, n.operation, n.origin, n.actor,
+            n.reason, n.source_ref, n.grant_id, n.idempotency_key, n.fingerprint, n.created_at, n.parameters::json
+        FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) AS n (account, position,
+            sequence, id, delta, balance_after, operation, origin, actor, reason, source_ref, grant_id, idempotency_key,
+            fingerprint, created_at, parameters)"
 }
 
 statement! {
@@ -68,6 +73,7 @@ struct RealmSettlement<'a> {
     entries: Vec<&'a Entry>,
     new_grants: Vec<&'a StoredGrant>,
     claimed_grants: Vec<&'a ClaimedGrant>,
+    imported_players: Vec<&'a ImportedPlayer>,
 }
 
 /// Settles `batch` on what was loaded, and stores the settlement.
@@ -115,6 +121,9 @@ fn by_realm(settlement: &Settlement) -> BTreeMap<RealmId, RealmSettlement<'_>> {
     for claimed in &settlement.claimed_grants {
         realms.entry(claimed.realm).or_default().claimed_grants.push(claimed);
     }
+    for import in &settlement.imported_players {
+        realms.entry(import.realm).or_default().imported_players.push(import);
+    }
     realms
 }
 
@@ -127,6 +136,8 @@ async fn save(connection: &AsyncPgConnection, realm: RealmId, part: &RealmSettle
         entries(connection, realm, &part.entries),
         grants::insert(connection, realm, &part.new_grants),
         grants::claim(connection, realm, &part.claimed_grants),
+        imports::insert(connection, realm, &part.imported_players),
+        imports::update_contexts(connection, realm, &part.imported_players),
     )?;
     Ok(())
 }
@@ -184,6 +195,7 @@ async fn entries(mut connection: &AsyncPgConnection, realm: RealmId, entries: &[
             .map(|entry| entry.once.as_ref().map(|once| once.fingerprint.0.as_slice()))
             .collect(),
         created_at: sorted.iter().map(|entry| entry.at.unix_micros()).collect(),
+        parameters: sorted.iter().map(|entry| entry.parameters.as_ref().map(JsonObject::as_json)).collect(),
     };
     Ok(statement.execute(&mut connection).await.map(drop)?)
 }

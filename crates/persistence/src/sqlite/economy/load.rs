@@ -10,7 +10,7 @@ use domain::economy::{
 use domain::players::PlayerId;
 use std::collections::HashMap;
 
-use super::grants;
+use super::{grants, imports};
 use crate::rows::{StoredDigest, StoredUuid};
 use crate::sqlite::players;
 use crate::sqlite::statement::statement;
@@ -84,12 +84,26 @@ fn account(
 }
 
 fn settled(connection: &mut SqliteConnection, key: OnceKey) -> QueryResult<Option<Settled>> {
-    if key.operation == Operation::GrantCreate {
-        let found = grants::find_once(connection, key.realm, key.key)?;
-        return Ok(
-            found.map(|(fingerprint, grant)| Settled { fingerprint, result: SettledResult::Granted(Box::new(grant)) })
-        );
+    match key.operation {
+        Operation::GrantCreate => {
+            let found = grants::find_once(connection, key.realm, key.key)?;
+            let granted = |grant| SettledResult::Granted(Box::new(grant));
+            Ok(found.map(|(fingerprint, grant)| Settled { fingerprint, result: granted(grant) }))
+        }
+        Operation::MigratePlayers => {
+            let found = imports::find_once(connection, key.realm, key.key)?;
+            Ok(found.map(|fingerprint| Settled { fingerprint, result: SettledResult::Imported }))
+        }
+        Operation::WalletCredit
+        | Operation::WalletDebit
+        | Operation::InventoryGrant
+        | Operation::InventoryRevoke
+        | Operation::MigrateWallet
+        | Operation::MigrateInventory => settled_entry(connection, key),
     }
+}
+
+fn settled_entry(connection: &mut SqliteConnection, key: OnceKey) -> QueryResult<Option<Settled>> {
     let (realm, operation, digest) = (key.realm.0, key.operation.as_str(), key.key.0.as_slice());
     let statement = FindEntryOnce { realm, operation, key: digest };
     let found = statement.get_result::<(StoredDigest, i64)>(connection).optional()?;

@@ -6,6 +6,7 @@
 
 mod audit;
 mod grants;
+mod imports;
 mod load;
 mod reads;
 mod save;

@@ -28,12 +28,13 @@ statement! {
     = "SELECT id, kind, key FROM accounts WHERE realm = ? AND player = ?"
 }
 
-type EntryColumns = (Binary, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Text, Text, BigInt, BigInt, BigInt);
+type EntryColumns =
+    (Binary, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Text, Text, BigInt, BigInt, BigInt, Nullable<Text>);
 
 /// The columns of [`EntryRow`], in its order.
 macro_rules! entry_columns {
     () => {
-        "id, delta, balance_after, reason, source_ref, origin, operation, sequence, position, created_at"
+        "id, delta, balance_after, reason, source_ref, origin, operation, sequence, position, created_at, parameters"
     };
 }
 

@@ -8,9 +8,9 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 use domain::economy::{AccountChange, Entry, Position, Settlement};
 use domain::tenancy::RealmId;
-use domain::text::FreeText;
+use domain::text::{FreeText, JsonObject};
 
-use super::grants;
+use super::{grants, imports};
 use crate::sqlite::players;
 use crate::sqlite::statement::statement;
 
@@ -43,11 +43,11 @@ statement! {
         origin: &'a str => Text, actor: &'a str => Text, reason: Option<&'a str> => Nullable<Text>,
         source_ref: Option<&'a str> => Nullable<Text>, grant_id: Option<&'a [u8]> => Nullable<Binary>,
         idempotency_key: Option<&'a [u8]> => Nullable<Binary>, fingerprint: Option<&'a [u8]> => Nullable<Binary>,
-        created_at: i64 => BigInt,
+        created_at: i64 => BigInt, parameters: Option<&'a str> => Nullable<Text>,
     }
     -> () = "INSERT INTO entries (realm, account, position, sequence, id, delta, balance_after, operation, origin, actor,
-        reason, source_ref, grant_id, idempotency_key, fingerprint, created_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        reason, source_ref, grant_id, idempotency_key, fingerprint, created_at, parameters)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 }
 
 statement! {
@@ -81,6 +81,9 @@ pub(super) fn settlement(connection: &mut SqliteConnection, settlement: &Settlem
     }
     for claimed in &settlement.claimed_grants {
         grants::claim(connection, claimed)?;
+    }
+    for import in &settlement.imported_players {
+        imports::insert(connection, import)?;
     }
     Ok(())
 }
@@ -119,6 +122,7 @@ fn entry(connection: &mut SqliteConnection, entry: &Entry) -> QueryResult<()> {
         idempotency_key: entry.once.as_ref().map(|once| once.key.0.as_slice()),
         fingerprint: entry.once.as_ref().map(|once| once.fingerprint.0.as_slice()),
         created_at: entry.at.unix_micros(),
+        parameters: entry.parameters.as_ref().map(JsonObject::as_json),
     };
     exactly_one(statement.execute(connection)?)
 }
