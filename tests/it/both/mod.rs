@@ -6,6 +6,7 @@ mod correctness;
 mod crash;
 mod first_run;
 mod keys;
+mod migrate;
 mod operations;
 mod overload;
 mod reads;

@@ -123,7 +123,7 @@ async fn without_a_key_the_answer_is_the_documented_one() {
     }
 }
 
-const EVERY_ROUTE: [(Method, &str); 12] = [
+const EVERY_ROUTE: [(Method, &str); 15] = [
     (Method::GET, "ping"),
     (Method::GET, "players/p"),
     (Method::GET, "players/p/wallet"),
@@ -136,6 +136,9 @@ const EVERY_ROUTE: [(Method, &str); 12] = [
     (Method::POST, "players/p/wallet/gold/debit"),
     (Method::POST, "players/p/inventory/sword/grant"),
     (Method::POST, "players/p/inventory/sword/revoke"),
+    (Method::POST, "migrate/players"),
+    (Method::POST, "migrate/wallet"),
+    (Method::POST, "migrate/inventory"),
 ];
 
 #[tokio::test]
