@@ -4,6 +4,7 @@
 //! needs from outside comes in through a trait defined here ([`clock::Clock`], [`ids::Ids`], [`economy::EconomyStore`],
 //! ...) or as a plain argument. A capability has the same name here as in every other crate.
 
+pub mod audit_log;
 pub mod clock;
 pub mod economy;
 pub mod ids;

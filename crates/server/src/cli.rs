@@ -120,6 +120,20 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "PURSER_MIGRATE", value_parser = BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub(crate) migrate: bool,
 
+    /// The installation's secret, 64 hexadecimal digits, the same for every server on one database; better given by the
+    /// environment, where nobody sees it [default: read from --secret-file]
+    #[arg(long, env = "PURSER_SECRET", hide_env_values = true, value_name = "HEX")]
+    pub(crate) secret: Option<String>,
+
+    /// The file with the installation's secret, which is made if it is not there
+    /// [default: beside the embedded store, else DATA_DIR/purser.secret]
+    #[arg(long, env = "PURSER_SECRET_FILE", value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+
+    /// Serve although the database was used with another secret, which is lost: this one counts from now on
+    #[arg(long)]
+    pub(crate) accept_new_secret: bool,
+
     /// On PostgreSQL, connections that write, each storing a batch of its own [default: 2]
     #[arg(long, env = "PURSER_LANES", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) lanes: Option<u16>,

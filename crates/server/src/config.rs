@@ -9,6 +9,7 @@ use persistence::postgres::{PostgresAddress, PostgresOptions};
 use serde::Deserialize;
 
 use crate::cli::{Cli, Command, LogFormat};
+use crate::secret::SecretSource;
 
 /// Everything that can be set, complete.
 #[derive(Debug, Clone)]
@@ -25,6 +26,10 @@ pub(crate) struct Settings {
     pub(crate) queue_depth: usize,
     /// Whether pending migrations are applied before serving on PostgreSQL.
     pub(crate) migrate: bool,
+    /// Where the installation's secret comes from.
+    pub(crate) secret: SecretSource,
+    /// Whether a secret that the database does not know is taken for the one.
+    pub(crate) accept_new_secret: bool,
     /// How PostgreSQL is used.
     pub(crate) postgres: PostgresOptions,
     /// What to log.
@@ -40,6 +45,17 @@ pub(crate) enum Database {
     Sqlite(PathBuf),
     /// In a PostgreSQL database.
     Postgres(PostgresAddress),
+}
+
+impl Database {
+    /// Where the installation's secret is unless told otherwise: beside an embedded store, so that who copies the folder has
+    /// both; else in the data folder.
+    fn secret_file(&self, data_dir: &Path) -> PathBuf {
+        match self {
+            Self::Sqlite(path) => path.with_extension("secret"),
+            Self::Postgres(_) => data_dir.join("purser.secret"),
+        }
+    }
 }
 
 /// As a person would recognise it; without a password.
@@ -63,6 +79,7 @@ struct SettingsFile {
     workers: Option<u16>,
     queue_depth: Option<u32>,
     migrate: Option<bool>,
+    secret_file: Option<PathBuf>,
     lanes: Option<u16>,
     read_connections: Option<u16>,
     log: Option<String>,
@@ -97,8 +114,16 @@ impl Settings {
         let lanes = serve.and_then(|serve| serve.lanes).or(file.lanes);
         let read_connections = serve.and_then(|serve| serve.read_connections).or(file.read_connections);
         let listen = serve.and_then(|serve| serve.listen).or(file.listen);
+        let database = database(url.as_deref(), &data_dir)?;
+        let secret_file = serve.and_then(|serve| serve.secret_file.clone()).or(file.secret_file);
+        let secret = match serve.and_then(|serve| serve.secret.clone()) {
+            Some(text) => SecretSource::Given(text),
+            None => SecretSource::File(secret_file.unwrap_or_else(|| database.secret_file(&data_dir))),
+        };
         Ok(Self {
-            database: database(url.as_deref(), &data_dir)?,
+            database,
+            secret,
+            accept_new_secret: serve.is_some_and(|serve| serve.accept_new_secret),
             listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT))),
             demo: !(serve.is_some_and(|serve| serve.no_demo) || file.no_demo.unwrap_or(false)),
             workers: match workers {

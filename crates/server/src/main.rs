@@ -9,6 +9,7 @@ mod config;
 mod first_run;
 mod logging;
 mod observe;
+mod secret;
 mod serve;
 mod store;
 mod system;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use domain::audit_log::AuditTrail;
 use domain::economy::{Economy, Queue};
 use domain::keys::KeyRing;
+use domain::players::Players;
 use domain::store::causes;
 use persistence::sqlite::ServeLock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,6 +19,7 @@ use transport::App;
 use crate::config::{Database, Settings};
 use crate::first_run;
 use crate::observe::{Observer, start_metrics};
+use crate::secret;
 use crate::store::{self, IfAbsent, Store};
 use crate::system::{SystemClock, SystemIds};
 
@@ -41,6 +44,7 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let if_absent = if settings.migrate { IfAbsent::Migrate } else { IfAbsent::Create };
     let store = store::open(settings, if_absent).await?;
+    let secret = secret::agreed(&settings.secret, &*store.lives, settings.accept_new_secret).await?;
     let (keys, ring) = store::keys(&store);
     let demo_key = match settings.demo {
         true => first_run::make_demo(&store::tenancy(&store), &keys).await?,
@@ -53,9 +57,20 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         lanes.into_iter().map(|lane| tokio::spawn(lane.run(Arc::clone(&store.economy), Arc::new(Observer)))).collect();
     let housekeeping = tokio::spawn(keep_house(Arc::clone(&ring), store.clone(), render.clone()));
     let economy = Economy::new(queue, Arc::clone(&store.reads), Arc::new(SystemClock), Arc::new(SystemIds));
+    let lives = Players::new(
+        Arc::clone(&store.lives),
+        Arc::clone(&store.players),
+        Arc::clone(&store.audit_log),
+        secret,
+        Arc::new(SystemClock),
+        Arc::new(SystemIds),
+    );
+    let audit_trail = AuditTrail::new(Arc::clone(&store.audit_log), Arc::new(SystemClock), Arc::new(SystemIds));
     let app = App {
         economy: Arc::new(economy),
         players: Arc::clone(&store.players),
+        lives: Arc::new(lives),
+        audit_trail: Arc::new(audit_trail),
         key_ring: Arc::clone(&ring),
         health: Arc::clone(&store.health),
         clock: Arc::new(SystemClock),

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use domain::audit_log::AuditLog;
 use domain::economy::{EconomyReads, EconomyStore, LedgerAudit};
 use domain::keys::{KeyRing, KeyStore, Keys};
-use domain::players::PlayerReads;
+use domain::players::{PlayerReads, PlayerStore};
 use domain::store::StoreHealth;
 use domain::tenancy::{Directory, Tenancy};
 use persistence::postgres::{self, PostgresAddress, PostgresStore};
@@ -35,6 +36,10 @@ pub(crate) struct Store {
     pub(crate) reads: Arc<dyn EconomyReads>,
     /// Reads profiles.
     pub(crate) players: Arc<dyn PlayerReads>,
+    /// Changes players.
+    pub(crate) lives: Arc<dyn PlayerStore>,
+    /// Keeps the audit log.
+    pub(crate) audit_log: Arc<dyn AuditLog>,
     /// Keeps API keys.
     pub(crate) keys: Arc<dyn KeyStore>,
     /// Keeps studios and games.
@@ -56,12 +61,15 @@ impl Store {
 
     fn of<S>(store: Arc<S>, lanes: usize) -> Self
     where
-        S: EconomyStore + EconomyReads + PlayerReads + KeyStore + Directory + LedgerAudit + StoreHealth + 'static,
+        S: EconomyStore + EconomyReads + PlayerReads + PlayerStore + AuditLog + 'static,
+        S: KeyStore + Directory + LedgerAudit + StoreHealth,
     {
         Self {
             economy: store.clone(),
             reads: store.clone(),
             players: store.clone(),
+            lives: store.clone(),
+            audit_log: store.clone(),
             keys: store.clone(),
             directory: store.clone(),
             audit: store.clone(),

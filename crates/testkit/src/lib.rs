@@ -9,6 +9,7 @@ mod commands;
 pub mod contract;
 mod ids;
 mod lanes;
+mod lives;
 mod memory;
 mod tenants;
 mod workload;
@@ -20,6 +21,7 @@ pub use commands::{
 };
 pub use ids::SequentialIds;
 pub use lanes::{SilentObserver, start_lanes};
+pub use lives::{LifeDraft, MergeInto, ban, erase, lift_ban, merge, secret};
 pub use memory::{MemoryFixture, MemoryStore};
 pub use tenants::{asset_key, caller, external_id, realm, slug, text};
 pub use workload::Workload;

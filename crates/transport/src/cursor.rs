@@ -4,12 +4,14 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::audit_log::AuditId;
 use domain::economy::{GrantId, Position};
 use uuid::Uuid;
 
 /// The first byte of a cursor tells which list it belongs to.
 const LEDGER: u8 = b'l';
 const GRANTS: u8 = b'g';
+const AUDIT: u8 = b'a';
 
 /// The text is not a cursor of this list.
 #[derive(Debug)]
@@ -44,6 +46,17 @@ pub(crate) fn parse_grant(cursor: &str) -> Result<GrantId, InvalidCursor> {
     bytes.try_into().map(|bytes| GrantId(Uuid::from_bytes(bytes))).map_err(|_| InvalidCursor)
 }
 
+/// The cursor after the audit entry `id`.
+pub(crate) fn after_audit(id: AuditId) -> String {
+    encode(AUDIT, id.0.as_bytes())
+}
+
+/// Reads [`after_audit`] back.
+pub(crate) fn parse_audit(cursor: &str) -> Result<AuditId, InvalidCursor> {
+    let bytes = decode(AUDIT, cursor)?;
+    bytes.try_into().map(|bytes| AuditId(Uuid::from_bytes(bytes))).map_err(|_| InvalidCursor)
+}
+
 fn encode(list: u8, row: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(1 + row.len());
     bytes.push(list);
@@ -72,5 +85,8 @@ mod tests {
             assert!(parse_position(bad).is_err(), "{bad}");
         }
         assert!(parse_grant(&after_position(1)).is_err());
+        let entry = AuditId(Uuid::from_u128(8));
+        assert_eq!(parse_audit(&after_audit(entry)).ok(), Some(entry));
+        assert!(parse_audit(&after_grant(grant)).is_err() && parse_grant(&after_audit(entry)).is_err());
     }
 }

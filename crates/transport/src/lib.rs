@@ -5,6 +5,7 @@
 //! respond. A request passes `middleware`, then `keys::Caller` (who is asking), then `path` and `body` (what is
 //! asked), then a use case; whatever fails on the way becomes one `problem::Problem`.
 
+mod audit_log;
 mod body;
 mod cursor;
 mod economy;

@@ -12,6 +12,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest};
 use domain::store::causes;
 use futures_util::FutureExt;
 use metrics::{Counter, Histogram};
@@ -36,6 +37,14 @@ impl Default for Observer {
     }
 }
 
+/// Marks a HEAD request, which is handled as a GET.
+struct WantsNoBody;
+
+/// Whether only the head of the answer to `request` will be sent. Asked by routes whose body is not made for nothing.
+pub(crate) fn wants_no_body(request: &HttpRequest) -> bool {
+    request.extensions().contains::<WantsNoBody>()
+}
+
 /// Answers one request, whatever happens.
 pub(crate) async fn observe<B: MessageBody>(
     observer: Data<Observer>,
@@ -48,6 +57,7 @@ pub(crate) async fn observe<B: MessageBody>(
     if *request.method() == Method::HEAD {
         // Whatever answers GET answers HEAD; the connection leaves the body out.
         request.head_mut().method = Method::GET;
+        request.extensions_mut().insert(WantsNoBody);
     }
     let answered = AssertUnwindSafe(next.call(request)).catch_unwind().await;
     let answered = answered.unwrap_or_else(|panic| {
@@ -123,7 +133,8 @@ fn log(method: &str, route: &str, status: StatusCode, problem: Option<&Problem>)
     }
 }
 
-fn message_of(panic: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
 }

@@ -11,6 +11,7 @@ use std::str::Split;
 use actix_web::HttpRequest;
 use domain::economy::{AssetKey, GrantId};
 use domain::players::ExternalId;
+use domain::tenancy::GameId;
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
@@ -27,6 +28,13 @@ pub(crate) struct PlayerPath<'r>(Split<'r, char>);
 pub(crate) fn player(request: &HttpRequest) -> Result<ExternalId, Problem> {
     let mut errors = FieldErrors::default();
     PlayerPath::of(request).external_id(&mut errors).ok_or(Problem::Invalid(errors))
+}
+
+/// The game that the path of `request`, which a route under `/admin/v1/games/` has matched, is about; `None` when no game can
+/// have that id.
+pub(crate) fn game(request: &HttpRequest) -> Option<GameId> {
+    let text = percent_decode_str(request.uri().path().split('/').nth(4)?).decode_utf8().ok()?;
+    Uuid::try_parse(&text).ok().map(GameId)
 }
 
 /// The value of a parameter is not UTF-8.
@@ -49,8 +57,19 @@ impl<'r> PlayerPath<'r> {
 
     /// The parameter `externalId`, which comes first.
     pub(crate) fn external_id(&mut self, errors: &mut FieldErrors) -> Option<ExternalId> {
-        let text = self.next_text("externalId", errors)?;
-        errors.check("externalId", ExternalId::try_new(&text))
+        self.external_id_named("externalId", errors)
+    }
+
+    /// The parameter `name`, the id of a player, which comes next.
+    pub(crate) fn external_id_named(&mut self, name: &'static str, errors: &mut FieldErrors) -> Option<ExternalId> {
+        let text = self.next_text(name, errors)?;
+        errors.check(name, ExternalId::try_new(&text))
+    }
+
+    /// The parameter `name`, the id of another player, which follows the name of what is done with it.
+    pub(crate) fn second_external_id(&mut self, name: &'static str, errors: &mut FieldErrors) -> Option<ExternalId> {
+        self.0.next();
+        self.external_id_named(name, errors)
     }
 
     /// The parameter `name`, an asset key, which follows the name of the view.

@@ -10,6 +10,7 @@ use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use domain::economy::{Failure, Rejection};
 use domain::keys::Denied;
+use domain::players::{ExportInterruption, MergeRefusal};
 use domain::store::StoreError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -76,7 +77,23 @@ impl Problem {
             Self::Failed(Failure::Rejected(
                 Rejection::InsufficientFunds { .. } | Rejection::BalanceLimit { .. } | Rejection::GrantExpired { .. },
             )) => (StatusCode::CONFLICT, "conflict", None),
-            Self::Failed(Failure::Rejected(Rejection::GrantNotFound) | Failure::PlayerNotFound)
+            Self::Failed(Failure::Rejected(Rejection::PlayerBanned(_))) => {
+                (StatusCode::FORBIDDEN, "player_banned", None)
+            }
+            Self::Failed(Failure::Unmergeable(
+                MergeRefusal::SamePlayer
+                | MergeRefusal::TargetBanned
+                | MergeRefusal::TargetErased
+                | MergeRefusal::BalanceLimit { .. },
+            )) => (StatusCode::UNPROCESSABLE_ENTITY, "conflict", None),
+            Self::Failed(Failure::ExportInterrupted(ExportInterruption::PlayerChanged)) => {
+                (StatusCode::CONFLICT, "conflict", None)
+            }
+            Self::Failed(
+                Failure::Rejected(Rejection::GrantNotFound)
+                | Failure::PlayerNotFound
+                | Failure::Unmergeable(MergeRefusal::SourceNotFound | MergeRefusal::TargetNotFound),
+            )
             | Self::RouteNotFound => (StatusCode::NOT_FOUND, "not_found", None),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", None),
             Self::Denied(Denied::Store(StoreError::Overloaded))
@@ -89,7 +106,9 @@ impl Problem {
             | Self::Failed(Failure::Unknown | Failure::Store(StoreError::Unavailable(_))) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", None)
             }
-            Self::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", None),
+            Self::Failed(Failure::ExportInterrupted(ExportInterruption::EntriesMissing)) | Self::Panicked => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", None)
+            }
         }
     }
 
@@ -105,6 +124,8 @@ impl Problem {
                 format!("The request body is larger than {mebibytes_max} MiB").into()
             }
             Self::Failed(Failure::Rejected(rejection)) => sentence(rejection),
+            Self::Failed(Failure::Unmergeable(refusal)) => sentence(refusal),
+            Self::Failed(Failure::ExportInterrupted(interruption)) => sentence(interruption),
             Self::Failed(Failure::PlayerNotFound) => "There is no such player".into(),
             Self::Failed(Failure::Overloaded) => "Too many requests are waiting; nothing was done, try again".into(),
             Self::Failed(Failure::Unknown) => {
@@ -128,10 +149,20 @@ impl Problem {
                 Some(json!({ "fields": fields.collect::<Vec<_>>() }))
             }
             Self::Failed(Failure::Rejected(rejection)) => rejection_details(rejection),
+            Self::Failed(Failure::Unmergeable(refusal)) => merge_details(refusal),
+            Self::Failed(Failure::ExportInterrupted(ExportInterruption::PlayerChanged)) => {
+                Some(json!({ "reason": "player_changed" }))
+            }
             Self::Denied(Denied::Missing | Denied::Invalid | Denied::Store(_))
             | Self::Forbidden
             | Self::BodyTooLarge { .. }
-            | Self::Failed(Failure::PlayerNotFound | Failure::Overloaded | Failure::Unknown | Failure::Store(_))
+            | Self::Failed(
+                Failure::PlayerNotFound
+                | Failure::ExportInterrupted(ExportInterruption::EntriesMissing)
+                | Failure::Overloaded
+                | Failure::Unknown
+                | Failure::Store(_),
+            )
             | Self::NotReady(_)
             | Self::RouteNotFound
             | Self::MethodNotAllowed { .. }
@@ -139,8 +170,9 @@ impl Problem {
         }
     }
 
-    /// What is said of the row of an import that is refused with this: the same code and details as of a whole request.
-    pub(crate) fn of_row(&self) -> ErrorBody {
+    /// What is said of it where it is not the whole answer, of the row of an import or at the end of an export: the same code
+    /// and details as of a whole request.
+    pub(crate) fn of_part(&self) -> ErrorBody {
         let (_, code, _) = self.verdict();
         // The message names every wrong field.
         if let Self::Invalid(fields) = self {
@@ -169,8 +201,24 @@ fn rejection_details(rejection: &Rejection) -> Option<Value> {
         Rejection::GrantExpired { expires_at } => {
             Some(json!({ "reason": "grant_expired", "expiresAt": expires_at.map(Instant) }))
         }
-        Rejection::IdempotencyConflict | Rejection::GrantNotFound => None,
+        Rejection::IdempotencyConflict | Rejection::PlayerBanned(_) | Rejection::GrantNotFound => None,
     }
+}
+
+fn merge_details(refusal: &MergeRefusal) -> Option<Value> {
+    let reason = match refusal {
+        MergeRefusal::SourceNotFound | MergeRefusal::TargetNotFound => return None,
+        MergeRefusal::SamePlayer => "same_player",
+        MergeRefusal::TargetBanned => "target_banned",
+        MergeRefusal::TargetErased => "target_deleted",
+        MergeRefusal::BalanceLimit { asset, current, amount } => {
+            return Some(json!({
+                "reason": "balance_limit", "kind": asset.kind.view_name(), "key": asset.key.as_str(),
+                "current": current.get(), "amount": amount.get(), "limit": domain::economy::INTEGER_MAX
+            }));
+        }
+    };
+    Some(json!({ "reason": reason }))
 }
 
 /// The text of an error, which begins with a lower-case letter, as a sentence.
@@ -275,6 +323,9 @@ pub(crate) enum ReadProblems {}
 /// Those, and the failures of every route that takes a body.
 pub(crate) enum WriteProblems {}
 
+/// The failures of every route under `/admin/v1` that reads.
+pub(crate) enum AdminProblems {}
+
 /// Those, of the routes that take a large body.
 pub(crate) enum BulkProblems {}
 
@@ -315,6 +366,15 @@ impl IntoResponses for WriteProblems {
         let mut responses = Problems::responses();
         responses.insert("400".to_owned(), problem("Request body failed validation.").build().into());
         responses.insert("413".to_owned(), problem("The request body is larger than 1 MiB.").build().into());
+        responses
+    }
+}
+
+impl IntoResponses for AdminProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = ReadProblems::responses();
+        let forbidden = "API key permission set is not `admin`, or the game is not the key's.";
+        responses.insert("403".to_owned(), problem(forbidden).build().into());
         responses
     }
 }

@@ -9,10 +9,11 @@ use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{Error, HttpServer};
+use domain::audit_log::AuditTrail;
 use domain::clock::Clock;
 use domain::economy::Economy;
 use domain::keys::KeyRing;
-use domain::players::PlayerReads;
+use domain::players::{PlayerReads, Players};
 use domain::store::StoreHealth;
 
 use crate::middleware::{Observer, observe};
@@ -32,6 +33,10 @@ pub struct App {
     pub economy: Arc<Economy>,
     /// Reads players.
     pub players: Arc<dyn PlayerReads>,
+    /// The use cases of players' lives.
+    pub lives: Arc<Players>,
+    /// The use cases of the audit log.
+    pub audit_trail: Arc<AuditTrail>,
     /// Checks API keys.
     pub key_ring: Arc<KeyRing>,
     /// Tells whether the store can be used.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Amount, Asset, AssetKey, AssetKind, GrantId, NewGrant, Once};
 use crate::clock::Timestamp;
-use crate::players::{ExternalId, PlayerId};
+use crate::players::{ExternalId, GatedOperation, PlayerId};
 use crate::tenancy::RealmId;
 use crate::text::{FreeText, JsonObject};
 
@@ -39,11 +39,13 @@ pub enum Operation {
     MigrateInventory,
     /// A player brought in from another platform. Changes no balance, so no ledger entry has it.
     MigratePlayers,
+    /// An account emptied into another one's, because its owner was merged into another player.
+    PlayerMerge,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::WalletCredit,
         Self::WalletDebit,
         Self::InventoryGrant,
@@ -52,6 +54,7 @@ impl Operation {
         Self::MigrateWallet,
         Self::MigrateInventory,
         Self::MigratePlayers,
+        Self::PlayerMerge,
     ];
 
     /// The name used in storage and in ledger rows.
@@ -65,6 +68,7 @@ impl Operation {
             Self::MigrateWallet => "migrate.wallet",
             Self::MigrateInventory => "migrate.inventory",
             Self::MigratePlayers => "migrate.players",
+            Self::PlayerMerge => "player.merge",
         }
     }
 
@@ -149,6 +153,26 @@ pub struct Command {
     pub player_if_new: PlayerId,
     /// What is asked.
     pub action: Action,
+}
+
+impl Command {
+    /// Which operation of a game client it is, if a ban refuses it. There is no `_` arm: a new action does not compile until
+    /// someone decides whether a banned player's client may do it.
+    pub fn gated(&self) -> Option<GatedOperation> {
+        match (self.origin, &self.action) {
+            (Origin::Server | Origin::Admin | Origin::Engine | Origin::Migration, _) => None,
+            (Origin::Client, Action::Adjust(adjustment)) => match adjustment.kind {
+                AdjustmentKind::WalletDebit => Some(GatedOperation::WalletDebit),
+                AdjustmentKind::InventoryRevoke => Some(GatedOperation::InventoryConsume),
+                AdjustmentKind::WalletCredit
+                | AdjustmentKind::InventoryGrant
+                | AdjustmentKind::WalletImport
+                | AdjustmentKind::InventoryImport => None,
+            },
+            (Origin::Client, Action::AckGrant(_)) => Some(GatedOperation::GrantsClaim),
+            (Origin::Client, Action::CreateGrant(_) | Action::ImportPlayer(_)) => None,
+        }
+    }
 }
 
 /// What a command asks for.

@@ -149,6 +149,17 @@ impl GrantEntries {
         Self(entries)
     }
 
+    /// The same entries without the attributes of items, which are the caller's own words.
+    pub fn without_parameters(&self) -> Self {
+        let entries = self.0.iter().map(|entry| match entry {
+            GrantEntry::Item { key, quantity, .. } => {
+                GrantEntry::Item { key: key.clone(), quantity: *quantity, parameters: None }
+            }
+            GrantEntry::Currency { .. } | GrantEntry::Crate { .. } => entry.clone(),
+        });
+        Self(entries.collect())
+    }
+
     /// The entries, in the order given.
     pub fn as_slice(&self) -> &[GrantEntry] {
         &self.0

@@ -48,6 +48,6 @@ mod queue_tests;
 #[cfg(test)]
 mod service_tests;
 #[cfg(test)]
-mod test_books;
+pub(crate) mod test_books;
 #[cfg(test)]
 mod tests;

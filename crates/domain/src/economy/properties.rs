@@ -112,34 +112,6 @@ fn two_batches() -> impl Strategy<Value = (Vec<Command>, Vec<Command>)> {
     })
 }
 
-/// By how much an accepted command changes which assets.
-fn deltas(command: &Command) -> Vec<(Asset, i64)> {
-    match &command.action {
-        Action::Adjust(adjustment) => {
-            let sign = match adjustment.kind.direction() {
-                Direction::In => 1,
-                Direction::Out => -1,
-            };
-            vec![(adjustment.asset(), sign * adjustment.amount.get())]
-        }
-        Action::CreateGrant(new) if new.delivery == Delivery::Immediate => {
-            let deposits = new.entries.as_slice().iter().filter_map(GrantEntry::deposit);
-            deposits.map(|(asset, amount)| (asset, amount.get())).collect()
-        }
-        Action::CreateGrant(_) | Action::AckGrant(_) | Action::ImportPlayer(_) => Vec::new(),
-    }
-}
-
-fn is_first(outcome: &Outcome) -> bool {
-    match outcome {
-        Ok(Answer::Adjusted(Adjusted { repeat, .. }) | Answer::GrantCreated(GrantCreated { repeat, .. })) => {
-            *repeat == Repeat::First
-        }
-        Ok(Answer::PlayerImported(repeat)) => *repeat == Repeat::First,
-        Ok(Answer::GrantAcked(_)) | Err(_) => false,
-    }
-}
-
 fn as_replay(outcome: Outcome) -> Outcome {
     outcome.map(|answer| match answer {
         Answer::Adjusted(adjusted) => Answer::Adjusted(Adjusted { repeat: Repeat::Replay, ..adjusted }),

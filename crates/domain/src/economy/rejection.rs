@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::{Amount, Balance};
 use crate::clock::Timestamp;
+use crate::players::PlayerBanned;
 
 /// Why a command was refused. A refused command leaves no trace, and consumes no idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -27,6 +28,9 @@ pub enum Rejection {
         /// What was to be added.
         amount: Amount,
     },
+    /// The player is banned, and it is their game client that asks.
+    #[error(transparent)]
+    PlayerBanned(#[from] PlayerBanned),
     /// There is no such grant for this player.
     #[error("this player has no such grant")]
     GrantNotFound,

@@ -12,7 +12,7 @@ use super::{
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Ids;
 use crate::keys::Caller;
-use crate::players::{ExternalId, PlayerId};
+use crate::players::{ExportInterruption, ExternalId, MergeRefusal, PlayerId};
 use crate::store::StoreError;
 use crate::text::{FreeText, JsonObject};
 
@@ -25,6 +25,12 @@ pub enum Failure {
     /// There is no such player.
     #[error("there is no such player")]
     PlayerNotFound,
+    /// The players cannot be merged.
+    #[error(transparent)]
+    Unmergeable(#[from] MergeRefusal),
+    /// An export cannot be completed.
+    #[error(transparent)]
+    ExportInterrupted(#[from] ExportInterruption),
     /// Too much is waiting; nothing was done.
     #[error("too many requests are waiting")]
     Overloaded,

@@ -12,7 +12,7 @@ use super::{
     GrantStatus, ImportedPlayer, NewGrant, Once, OnceKey, Operation, Outcome, PlayerImport, PlayerKey, PostingIds,
     Rejection, Repeat, Settled, SettledResult, Settlement, Snapshot, StoredGrant,
 };
-use crate::players::{Player, PlayerId};
+use crate::players::{Player, PlayerId, require_not_banned};
 use crate::text::{FreeText, JsonObject};
 
 /// How often at most a player's `last_seen_at` is written: an exact one would cost a row write in every command.
@@ -72,6 +72,9 @@ impl Ledger {
     }
 
     fn decide(&mut self, command: &Command) -> Outcome {
+        if let Some(operation) = command.gated() {
+            require_not_banned(operation, self.now.player(&player_key(command)))?;
+        }
         match &command.action {
             Action::Adjust(adjustment) => self.adjust(command, adjustment).map(Answer::Adjusted),
             Action::CreateGrant(grant) => self.create_grant(command, grant).map(Answer::GrantCreated),
@@ -230,8 +233,8 @@ impl Ledger {
         let key = player_key(command);
         let Some(known) = self.now.player(&key) else {
             let (created_at, last_seen_at) = (command.at, command.at);
-            let player =
-                Player { id: command.player_if_new, external_id: command.player.clone(), created_at, last_seen_at };
+            let (id, external_id, banned_at) = (command.player_if_new, command.player.clone(), None);
+            let player = Player { id, external_id, created_at, last_seen_at, banned_at };
             self.settlement.new_players.push((command.realm, player.clone()));
             self.now.put_player(key, Some(player));
             return command.player_if_new;

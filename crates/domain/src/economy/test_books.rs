@@ -1,4 +1,4 @@
-//! For the tests of this module: builders of commands, and the stored state as one value.
+//! For the tests of this module and of players: builders of commands, and the stored state as one value.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use crate::players::{ExternalId, Player, PlayerId};
 use crate::tenancy::RealmId;
 use crate::text::JsonObject;
 
-pub(super) const REALM: RealmId = RealmId(1);
+pub(crate) const REALM: RealmId = RealmId(1);
 
 static COUNT: AtomicU64 = AtomicU64::new(1);
 
@@ -24,23 +24,23 @@ fn posting_ids() -> PostingIds {
     PostingIds { account_if_new: AccountId(new_id()), entry: EntryId(new_id()) }
 }
 
-pub(super) fn minute(number: u64) -> Timestamp {
+pub(crate) fn minute(number: u64) -> Timestamp {
     Timestamp::from_unix_micros(1_772_366_400_000_000).plus(Duration::from_secs(60 * number))
 }
 
-pub(super) fn amount(number: i64) -> Amount {
+pub(crate) fn amount(number: i64) -> Amount {
     Amount::try_new(number).unwrap()
 }
 
-pub(super) fn asset_key(text: &str) -> AssetKey {
+pub(crate) fn asset_key(text: &str) -> AssetKey {
     AssetKey::try_new(text).unwrap()
 }
 
-pub(super) fn external_id(text: &str) -> ExternalId {
+pub(crate) fn external_id(text: &str) -> ExternalId {
     ExternalId::try_new(text).unwrap()
 }
 
-pub(super) fn adjust(kind: AdjustmentKind, player: &str, key: &str, number: i64) -> Command {
+pub(crate) fn adjust(kind: AdjustmentKind, player: &str, key: &str, number: i64) -> Command {
     let (key, amount) = (asset_key(key), amount(number));
     let adjustment = Adjustment {
         kind,
@@ -55,35 +55,35 @@ pub(super) fn adjust(kind: AdjustmentKind, player: &str, key: &str, number: i64)
     command(player, Action::Adjust(adjustment))
 }
 
-pub(super) fn credit(player: &str, key: &str, number: i64) -> Command {
+pub(crate) fn credit(player: &str, key: &str, number: i64) -> Command {
     adjust(AdjustmentKind::WalletCredit, player, key, number)
 }
 
-pub(super) fn debit(player: &str, key: &str, number: i64) -> Command {
+pub(crate) fn debit(player: &str, key: &str, number: i64) -> Command {
     adjust(AdjustmentKind::WalletDebit, player, key, number)
 }
 
-pub(super) fn give(player: &str, key: &str, number: i64) -> Command {
+pub(crate) fn give(player: &str, key: &str, number: i64) -> Command {
     adjust(AdjustmentKind::InventoryGrant, player, key, number)
 }
 
-pub(super) fn revoke(player: &str, key: &str, number: i64) -> Command {
+pub(crate) fn revoke(player: &str, key: &str, number: i64) -> Command {
     adjust(AdjustmentKind::InventoryRevoke, player, key, number)
 }
 
-pub(super) fn coins(key: &str, number: i64) -> GrantEntry {
+pub(crate) fn coins(key: &str, number: i64) -> GrantEntry {
     GrantEntry::Currency { key: asset_key(key), amount: amount(number) }
 }
 
-pub(super) fn items(key: &str, number: i64) -> GrantEntry {
+pub(crate) fn items(key: &str, number: i64) -> GrantEntry {
     GrantEntry::Item { key: asset_key(key), quantity: amount(number), parameters: None }
 }
 
-pub(super) fn crates(key: &str, number: i64) -> GrantEntry {
+pub(crate) fn crates(key: &str, number: i64) -> GrantEntry {
     GrantEntry::Crate { key: asset_key(key), quantity: amount(number) }
 }
 
-pub(super) fn grant(player: &str, key: &str, entries: Vec<GrantEntry>, delivery: Delivery) -> Command {
+pub(crate) fn grant(player: &str, key: &str, entries: Vec<GrantEntry>, delivery: Delivery) -> Command {
     let deposit_ids = match delivery {
         Delivery::Claim => Vec::new(),
         Delivery::Immediate => entries.iter().map(|_| posting_ids()).collect(),
@@ -103,12 +103,12 @@ pub(super) fn grant(player: &str, key: &str, entries: Vec<GrantEntry>, delivery:
     command(player, Action::CreateGrant(Box::new(grant))).keyed(key)
 }
 
-pub(super) fn ack(player: &str, grant: GrantId) -> Command {
+pub(crate) fn ack(player: &str, grant: GrantId) -> Command {
     command(player, Action::AckGrant(grant))
 }
 
 /// The import of a player. `key` is its idempotency key, which every import has.
-pub(super) fn import(player: &str, key: &str, context: Option<&str>) -> Command {
+pub(crate) fn import(player: &str, key: &str, context: Option<&str>) -> Command {
     let context_snapshot = context.map(|name| JsonObject::try_new(&serde_json::json!({ "name": name })).unwrap());
     let once = Once { key: KeyDigest([0; 32]), fingerprint: Fingerprint([0; 32]) };
     command(player, Action::ImportPlayer(PlayerImport { context_snapshot, once })).keyed(key)
@@ -128,7 +128,7 @@ fn command(player: &str, action: Action) -> Command {
 
 impl Command {
     /// Gives it an idempotency key, and a fingerprint of the player and of all that is asked.
-    pub(super) fn keyed(mut self, key: &str) -> Self {
+    pub(crate) fn keyed(mut self, key: &str) -> Self {
         let key = KeyDigest::of(key).unwrap();
         let print = |operation: Operation, what: &str| {
             let mut parts = Fingerprinter::new(operation);
@@ -155,23 +155,28 @@ impl Command {
         self
     }
 
-    pub(super) fn at(mut self, at: Timestamp) -> Self {
+    pub(crate) fn at(mut self, at: Timestamp) -> Self {
         self.at = at;
         self
     }
 
-    pub(super) fn in_realm(mut self, realm: RealmId) -> Self {
+    pub(crate) fn by_client(mut self) -> Self {
+        self.origin = Origin::Client;
+        self
+    }
+
+    pub(crate) fn in_realm(mut self, realm: RealmId) -> Self {
         self.realm = realm;
         self
     }
 
-    pub(super) fn expiring(mut self, at: Timestamp) -> Self {
+    pub(crate) fn expiring(mut self, at: Timestamp) -> Self {
         self.new_grant_mut().expires_at = Some(at);
         self
     }
 
     /// The grant that it creates.
-    pub(super) fn grant_id(&self) -> Option<GrantId> {
+    pub(crate) fn grant_id(&self) -> Option<GrantId> {
         match &self.action {
             Action::CreateGrant(grant) => Some(grant.id),
             Action::Adjust(_) | Action::AckGrant(_) | Action::ImportPlayer(_) => None,
@@ -186,17 +191,17 @@ impl Command {
 
 /// Everything that is stored, as one value.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Books {
-    pub(super) players: BTreeMap<PlayerKey, Player>,
-    pub(super) accounts: BTreeMap<(RealmId, PlayerId, Asset), AccountState>,
-    pub(super) entries: Vec<Entry>,
-    pub(super) grants: BTreeMap<GrantKey, StoredGrant>,
-    pub(super) imports: Vec<ImportedPlayer>,
+pub(crate) struct Books {
+    pub(crate) players: BTreeMap<PlayerKey, Player>,
+    pub(crate) accounts: BTreeMap<(RealmId, PlayerId, Asset), AccountState>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) grants: BTreeMap<GrantKey, StoredGrant>,
+    pub(crate) imports: Vec<ImportedPlayer>,
 }
 
 impl Books {
     /// Settles `commands` as one batch on a snapshot of exactly its footprint, and stores what it comes to.
-    pub(super) fn settle(&mut self, commands: Vec<Command>) -> Settlement {
+    pub(crate) fn settle(&mut self, commands: Vec<Command>) -> Settlement {
         let batch = Batch::new(commands);
         let settlement = batch.settle(self.load(batch.footprint()));
         assert_eq!(settlement.outcomes.len(), batch.commands().len());
@@ -204,15 +209,15 @@ impl Books {
         settlement
     }
 
-    pub(super) fn outcomes(&mut self, commands: Vec<Command>) -> Vec<Outcome> {
+    pub(crate) fn outcomes(&mut self, commands: Vec<Command>) -> Vec<Outcome> {
         self.settle(commands).outcomes
     }
 
-    pub(super) fn outcome(&mut self, command: Command) -> Outcome {
+    pub(crate) fn outcome(&mut self, command: Command) -> Outcome {
         self.outcomes(vec![command]).remove(0)
     }
 
-    pub(super) fn load(&self, footprint: Footprint) -> Snapshot {
+    pub(crate) fn load(&self, footprint: Footprint) -> Snapshot {
         let mut snapshot = Snapshot::with_capacity(footprint.players.len());
         for realm in footprint.realms {
             let of_realm = self.entries.iter().filter(|entry| entry.realm == realm);
@@ -237,13 +242,13 @@ impl Books {
         snapshot
     }
 
-    pub(super) fn balance(&self, player: &str, kind: AssetKind, key: &str) -> Option<i64> {
+    pub(crate) fn balance(&self, player: &str, kind: AssetKind, key: &str) -> Option<i64> {
         let player = self.players.get(&PlayerKey { realm: REALM, external_id: external_id(player) })?;
         let account = self.accounts.get(&(REALM, player.id, Asset { kind, key: asset_key(key) }))?;
         Some(account.balance.get())
     }
 
-    pub(super) fn gold(&self, player: &str) -> Option<i64> {
+    pub(crate) fn gold(&self, player: &str) -> Option<i64> {
         self.balance(player, AssetKind::Currency, "gold")
     }
 
@@ -270,7 +275,7 @@ impl Books {
         Some(Settled { fingerprint: stored.once.fingerprint, result })
     }
 
-    fn save(&mut self, settlement: &Settlement) {
+    pub(crate) fn save(&mut self, settlement: &Settlement) {
         for (realm, player) in &settlement.new_players {
             let key = PlayerKey { realm: *realm, external_id: player.external_id.clone() };
             assert!(self.players.insert(key, player.clone()).is_none(), "a player is made once");
@@ -304,22 +309,51 @@ impl Books {
     }
 }
 
-pub(super) fn adjusted(outcome: &Outcome) -> (i64, Repeat) {
+pub(crate) fn adjusted(outcome: &Outcome) -> (i64, Repeat) {
     let Ok(Answer::Adjusted(adjusted)) = outcome else { panic!("not an accepted adjustment: {outcome:?}") };
     (adjusted.balance.get(), adjusted.repeat)
 }
 
-pub(super) fn granted(outcome: &Outcome) -> &GrantCreated {
+pub(crate) fn granted(outcome: &Outcome) -> &GrantCreated {
     let Ok(Answer::GrantCreated(created)) = outcome else { panic!("not an accepted grant: {outcome:?}") };
     created
 }
 
-pub(super) fn acked(outcome: &Outcome) -> &Grant {
+pub(crate) fn acked(outcome: &Outcome) -> &Grant {
     let Ok(Answer::GrantAcked(grant)) = outcome else { panic!("not an accepted acknowledgement: {outcome:?}") };
     grant
 }
 
-pub(super) fn imported(outcome: &Outcome) -> Repeat {
+pub(crate) fn imported(outcome: &Outcome) -> Repeat {
     let Ok(Answer::PlayerImported(repeat)) = outcome else { panic!("not an accepted import: {outcome:?}") };
     *repeat
+}
+
+/// By how much an accepted command changes which assets.
+pub(crate) fn deltas(command: &Command) -> Vec<(Asset, i64)> {
+    match &command.action {
+        Action::Adjust(adjustment) => {
+            let sign = match adjustment.kind.direction() {
+                Direction::In => 1,
+                Direction::Out => -1,
+            };
+            vec![(adjustment.asset(), sign * adjustment.amount.get())]
+        }
+        Action::CreateGrant(new) if new.delivery == Delivery::Immediate => {
+            let deposits = new.entries.as_slice().iter().filter_map(GrantEntry::deposit);
+            deposits.map(|(asset, amount)| (asset, amount.get())).collect()
+        }
+        Action::CreateGrant(_) | Action::AckGrant(_) | Action::ImportPlayer(_) => Vec::new(),
+    }
+}
+
+/// Whether it took effect now.
+pub(crate) fn is_first(outcome: &Outcome) -> bool {
+    match outcome {
+        Ok(Answer::Adjusted(Adjusted { repeat, .. }) | Answer::GrantCreated(GrantCreated { repeat, .. })) => {
+            *repeat == Repeat::First
+        }
+        Ok(Answer::PlayerImported(repeat)) => *repeat == Repeat::First,
+        Ok(Answer::GrantAcked(_)) | Err(_) => false,
+    }
 }

@@ -1,6 +1,40 @@
-//! Players: their ids, and the profile that support tools read.
+//! Players: their ids, their lives (banned, merged, erased), and the profile that support tools read.
 //!
-//! A player is made on first contact by a grant, wallet, inventory or import call (see [`crate::economy`]), never by a read.
+//! A player is made on first contact by a grant, wallet, inventory or import call (see [`crate::economy`]), never by a
+//! read. What happens to a player afterwards is a command value with a pure decision here, behind [`PlayerStore`].
+
+mod ban;
+mod erase;
+mod export;
+mod exporting;
+mod identity;
+mod merge;
+mod service;
+mod store;
+
+#[cfg(test)]
+mod ban_tests;
+#[cfg(test)]
+mod erase_tests;
+#[cfg(test)]
+mod exporting_tests;
+#[cfg(test)]
+mod merge_tests;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod service_tests;
+#[cfg(test)]
+mod test_lives;
+
+pub use ban::*;
+pub use erase::*;
+pub use export::*;
+pub use exporting::*;
+pub use identity::*;
+pub use merge::*;
+pub use service::*;
+pub use store::*;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +44,10 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::economy::{Grant, Holding};
+use crate::economy::{Grant, GrantId, Holding, LedgerRow, Position};
 use crate::store::StoreError;
 use crate::tenancy::RealmId;
-use crate::text::JsonObject;
+use crate::text::{FreeText, JsonObject};
 
 /// Purser's own name for a player. Stays when the studio's name for them changes hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,6 +118,8 @@ pub struct Player {
     pub created_at: Timestamp,
     /// The last write for this player that is known of; written at most once in [`crate::economy::SEEN_EVERY`].
     pub last_seen_at: Timestamp,
+    /// Since when the player is banned, if they are.
+    pub banned_at: Option<Timestamp>,
 }
 
 /// What a support tool sees of one player in one round trip.
@@ -93,6 +129,8 @@ pub struct Profile {
     pub player: Player,
     /// What another platform knew of the player, as the last import that said anything of it did.
     pub last_context_snapshot: Option<JsonObject>,
+    /// Why the player is banned, if they are.
+    pub ban_reason: Option<FreeText>,
     /// How many grants the player has had.
     pub grants: u64,
     /// How many of them are pending (and not past their expiry).
@@ -118,6 +156,28 @@ pub trait PlayerReads: Send + Sync {
         limit: u32,
         now: Timestamp,
     ) -> Result<Option<Profile>, StoreError>;
+
+    /// What an export of the player named `player` begins with; `None` when there is no such player.
+    async fn export_head(&self, realm: RealmId, player: &ExternalId) -> Result<Option<ExportHead>, StoreError>;
+
+    /// Entries of `account`, oldest first: those past the position `after`, at most `limit`. Only those that belong to the
+    /// head's view, which are the first [`ExportAccount::version`]; whoever owns the account by now.
+    async fn export_entries(
+        &self,
+        realm: RealmId,
+        account: &ExportAccount,
+        after: Position,
+        limit: u32,
+    ) -> Result<Vec<LedgerRow>, StoreError>;
+
+    /// Grants of `player`, newest first: those older than `after`, at most `limit`.
+    async fn export_grants(
+        &self,
+        realm: RealmId,
+        player: PlayerId,
+        after: Option<GrantId>,
+        limit: u32,
+    ) -> Result<Vec<Grant>, StoreError>;
 }
 
 #[cfg(test)]

@@ -41,9 +41,20 @@ statement! {
     TransactionOutcome<'a> { id: &'a str => Text } -> (Nullable<Text>,) = "SELECT pg_xact_status(($1)::xid8)"
 }
 
+statement! {
+    /// The transaction that is open.
+    CurrentTransaction {} -> (Text,) = "SELECT pg_current_xact_id()::text"
+}
+
 /// Names a transaction in the database.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct TransactionId(pub(super) String);
+
+/// The transaction that is open on `connection`.
+pub(super) async fn transaction_id(mut connection: &AsyncPgConnection) -> QueryResult<TransactionId> {
+    let (id,) = CurrentTransaction {}.get_result::<(String,)>(&mut connection).await?;
+    Ok(TransactionId(id))
+}
 
 /// A part of a transaction that reads: a closure that answers `async move { … }.scope_boxed()`.
 pub(super) trait Load<'a, T>:

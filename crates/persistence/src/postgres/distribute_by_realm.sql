@@ -12,8 +12,13 @@ ALTER TABLE players DROP CONSTRAINT IF EXISTS players_realm_fkey;
 ALTER TABLE accounts DROP CONSTRAINT IF EXISTS accounts_realm_player_fkey;
 ALTER TABLE grants DROP CONSTRAINT IF EXISTS grants_realm_player_fkey;
 ALTER TABLE player_imports DROP CONSTRAINT IF EXISTS player_imports_realm_player_fkey;
+ALTER TABLE closed_accounts DROP CONSTRAINT IF EXISTS closed_accounts_realm_player_fkey;
+ALTER TABLE player_merges DROP CONSTRAINT IF EXISTS player_merges_realm_source_fkey;
+ALTER TABLE player_merges DROP CONSTRAINT IF EXISTS player_merges_realm_target_fkey;
+ALTER TABLE player_erasures DROP CONSTRAINT IF EXISTS player_erasures_realm_player_fkey;
+ALTER TABLE audit_log DROP CONSTRAINT IF EXISTS audit_log_realm_fkey;
 
--- The directory is small and read everywhere: a copy on every node.
+-- The directory, and what all servers agree on, is small and read everywhere: a copy on every node.
 
 SELECT create_reference_table('studios') WHERE NOT EXISTS
     (SELECT FROM pg_dist_partition WHERE logicalrel = 'studios'::regclass);
@@ -23,6 +28,8 @@ SELECT create_reference_table('realms') WHERE NOT EXISTS
     (SELECT FROM pg_dist_partition WHERE logicalrel = 'realms'::regclass);
 SELECT create_reference_table('api_keys') WHERE NOT EXISTS
     (SELECT FROM pg_dist_partition WHERE logicalrel = 'api_keys'::regclass);
+SELECT create_reference_table('installation') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'installation'::regclass);
 
 -- All that belongs to a realm lies on one node, so a batch of one realm is a transaction on one node.
 
@@ -36,6 +43,14 @@ SELECT create_distributed_table('grants', 'realm', colocate_with => 'players') W
     (SELECT FROM pg_dist_partition WHERE logicalrel = 'grants'::regclass);
 SELECT create_distributed_table('player_imports', 'realm', colocate_with => 'players') WHERE NOT EXISTS
     (SELECT FROM pg_dist_partition WHERE logicalrel = 'player_imports'::regclass);
+SELECT create_distributed_table('closed_accounts', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'closed_accounts'::regclass);
+SELECT create_distributed_table('player_merges', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'player_merges'::regclass);
+SELECT create_distributed_table('player_erasures', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'player_erasures'::regclass);
+SELECT create_distributed_table('audit_log', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'audit_log'::regclass);
 
 ALTER TABLE games ADD CONSTRAINT games_studio_fkey FOREIGN KEY (studio) REFERENCES studios (id);
 ALTER TABLE realms ADD CONSTRAINT realms_game_fkey FOREIGN KEY (game) REFERENCES games (id);
@@ -45,3 +60,12 @@ ALTER TABLE accounts ADD CONSTRAINT accounts_realm_player_fkey FOREIGN KEY (real
 ALTER TABLE grants ADD CONSTRAINT grants_realm_player_fkey FOREIGN KEY (realm, player) REFERENCES players (realm, id);
 ALTER TABLE player_imports ADD CONSTRAINT player_imports_realm_player_fkey FOREIGN KEY (realm, player)
     REFERENCES players (realm, id);
+ALTER TABLE closed_accounts ADD CONSTRAINT closed_accounts_realm_player_fkey FOREIGN KEY (realm, player)
+    REFERENCES players (realm, id);
+ALTER TABLE player_merges ADD CONSTRAINT player_merges_realm_source_fkey FOREIGN KEY (realm, source)
+    REFERENCES players (realm, id);
+ALTER TABLE player_merges ADD CONSTRAINT player_merges_realm_target_fkey FOREIGN KEY (realm, target)
+    REFERENCES players (realm, id);
+ALTER TABLE player_erasures ADD CONSTRAINT player_erasures_realm_player_fkey FOREIGN KEY (realm, player)
+    REFERENCES players (realm, id);
+ALTER TABLE audit_log ADD CONSTRAINT audit_log_realm_fkey FOREIGN KEY (realm) REFERENCES realms (id);

@@ -6,6 +6,7 @@
 
 mod address;
 mod attempts;
+mod audit_log;
 mod distribution;
 mod economy;
 mod keys;

@@ -8,8 +8,9 @@ use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::economy::{audit, grants, imports, load, reads, save};
+use super::players::{self, ban, blank, erase, export, lives, merge, moving};
 use super::pool::connect;
-use super::{PostgresAddress, attempts, distribution, keys, migrations, players, tenancy};
+use super::{PostgresAddress, attempts, audit_log, distribution, keys, migrations, tenancy};
 
 /// A statement: its name, its text, and the SQL types of its binds.
 type Statement = (&'static str, &'static str, &'static [&'static str]);
@@ -21,25 +22,45 @@ macro_rules! statements {
 }
 
 const STATEMENTS: &[Statement] = statements! {
-    attempts::{TransactionOutcome},
+    attempts::{TransactionOutcome, CurrentTransaction},
     migrations::{IsMigrated, AppliedVersions},
     distribution::{HasCitus},
     tenancy::{InsertStudio, AllStudios, InsertGame, AllGames, InsertRealm, FindRealm, AllRealms},
     keys::{FindKeys, AllKeys, InsertKey, ExpireKey, RevokeKey, MarkKeyUsed},
-    players::{FindPlayer, LockPlayers, UpsertPlayers, FindContext},
+    players::{FindPlayer, LockPlayers, UpsertPlayers, FindParticulars},
+    ban::{SetBan},
+    merge::{FindMerge, WasErased, FindAccountsOfTwo, FindClosedAccounts, CountGrantsOf},
+    moving::{
+        CloseAccounts, MoveAccounts, MoveClosedAccounts, MoveGrants, InheritContext, MarkMerged, InsertMerge,
+    },
+    erase::{FindErasure, FindHistories, Anonymise, InsertErasure},
+    blank::{PositionOf, BlankEntries, FindGrantsToBlank, BlankGrants, BlankGrantsOf, BlankReasons},
+    export::{ExportAccounts, ExportEntries},
+    lives::{InsertSecretCheck, ReplaceSecretCheck, FindSecretCheck},
+    audit_log::{InsertAuditEntry, FindAuditEntry, PageOfAuditLog, AuditOfPlayer},
     load::{FindAccountsAndEntries, NextBlock},
     grants::{FindGrants, FindGrantsOnce, PageOfGrants, CountGrants, InsertGrants, ClaimGrants},
     imports::{FindImportsOnce, InsertImports, UpdateContexts},
     reads::{FindHoldings, FindHoldingsOf, EntriesAfter, EntriesBefore},
     save::{UpsertAccounts, InsertEntries, FindEntry},
-    audit::{AllAccounts, Orphans},
+    audit::{AllAccounts, AllClosedAccounts, Orphans},
 };
 
 /// The tables that are distributed by realm. They grow with the players; the others, the directory, with the games.
-const GROWING: [&str; 5] = ["players", "accounts", "entries", "grants", "player_imports"];
+const GROWING: [&str; 9] = [
+    "players",
+    "accounts",
+    "entries",
+    "grants",
+    "player_imports",
+    "closed_accounts",
+    "player_merges",
+    "player_erasures",
+    "audit_log",
+];
 
-/// The two that read a whole realm, because that is what they are for.
-const READS_A_WHOLE_REALM: [&str; 2] = ["AllAccounts", "Orphans"];
+/// Those that read a whole realm, because that is what they are for.
+const READS_A_WHOLE_REALM: [&str; 3] = ["AllAccounts", "AllClosedAccounts", "Orphans"];
 
 /// Lists of the directory and of the catalog, in full.
 const READS_THE_DIRECTORY: [&str; 6] =
@@ -58,6 +79,10 @@ const FILL: &str = "
     INSERT INTO grants SELECT realm, gen_random_uuid(), id, 'reward', '[]', 'api', NULL, NULL, 'claim', NULL, NULL, NULL, 0,
         'x', sha256(id::text::bytea), sha256('f') FROM players;
     INSERT INTO player_imports SELECT realm, sha256(id::text::bytea), sha256('f'), id, 0 FROM players;
+    INSERT INTO closed_accounts SELECT realm, gen_random_uuid(), id, 'currency', 'gold', 1, 0, 0 FROM players;
+    INSERT INTO player_merges SELECT realm, id, sha256(id::text::bytea), id, sha256('t'), NULL, 0 FROM players;
+    INSERT INTO player_erasures SELECT realm, id, sha256(id::text::bytea), NULL, 0 FROM players;
+    INSERT INTO audit_log SELECT realm, gen_random_uuid(), 0, 'x', 'player.ban', id, NULL, 'x', NULL FROM players;
     ANALYZE";
 
 #[derive(QueryableByName)]
@@ -70,7 +95,7 @@ struct Line {
 fn every_statement_is_listed_here() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/postgres");
     let mut sources = String::new();
-    for folder in [folder.clone(), folder.join("economy")] {
+    for folder in [folder.clone(), folder.join("economy"), folder.join("players")] {
         for file in std::fs::read_dir(folder).expect("the sources are there") {
             let path = file.expect("readable").path();
             let is_statement_macro = path.file_name().is_some_and(|name| name == "statement.rs");

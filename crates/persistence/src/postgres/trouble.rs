@@ -24,6 +24,9 @@ pub(super) enum Trouble {
         /// Which rows.
         what: &'static str,
     },
+    /// A merge makes more entries than a block has positions; nothing is stored.
+    #[error("the players share more accounts than can be merged at once")]
+    TooManyEntries,
     /// The connection was lost while committing, and PostgreSQL could not tell the outcome.
     #[error("the outcome of a commit is unknown")]
     CommitUnknown(#[source] diesel::result::Error),
@@ -37,7 +40,7 @@ impl Trouble {
     pub(super) fn is_worth_another_attempt(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Stale { .. } => true,
-            Self::Exhausted | Self::CommitUnknown(_) | Self::Silent => false,
+            Self::Exhausted | Self::TooManyEntries | Self::CommitUnknown(_) | Self::Silent => false,
             Self::Statement(diesel::result::Error::DatabaseError(kind, _)) => is_passing(kind),
             // What is stored could not be read, or what is to be stored could not be written: that stays.
             Self::Statement(_) => false,
@@ -51,7 +54,12 @@ impl Trouble {
             Self::Statement(diesel::result::Error::DatabaseError(kind, _)) => {
                 matches!(kind, DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection)
             }
-            Self::Statement(_) | Self::Stale { .. } | Self::Exhausted | Self::CommitUnknown(_) | Self::Silent => false,
+            Self::Statement(_)
+            | Self::Stale { .. }
+            | Self::Exhausted
+            | Self::TooManyEntries
+            | Self::CommitUnknown(_)
+            | Self::Silent => false,
         }
     }
 }
@@ -84,6 +92,7 @@ impl From<Trouble> for StoreError {
             Trouble::Connect(_)
             | Trouble::Statement(_)
             | Trouble::Stale { .. }
+            | Trouble::TooManyEntries
             | Trouble::CommitUnknown(_)
             | Trouble::Silent => Self::unavailable(trouble),
         }

@@ -5,8 +5,10 @@
 //! an error that names it, never a guess.
 
 pub(crate) mod audit;
+pub(crate) mod audit_log;
 pub(crate) mod economy;
 pub(crate) mod keys;
+pub(crate) mod players;
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};

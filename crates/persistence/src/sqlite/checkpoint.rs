@@ -32,7 +32,7 @@ const COPY_PAGES: i32 = 4_000;
 const START_OVER_PAGES: i32 = 16_000;
 
 /// Copies what is in the log, without waiting for anybody.
-const COPY: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+pub(super) const COPY: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// The writer's side of the checkpointing thread.
 pub(super) struct Checkpoints {

@@ -20,16 +20,18 @@ pub(super) enum Access {
 
 /// How long a statement waits for another process that holds the write lock. A running server holds it for milliseconds
 /// at a time but takes it again at once, so a command beside it needs patience.
-const BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 20000;";
+pub(super) const BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 20000;";
 
 /// `synchronous=FULL` makes a commit wait for the disk: an answered write is durable.
 /// The page cache is an upper bound (32 MiB), filled only as needed: SQLite walks all of it in a commit that split a page,
 /// so that a larger one makes a large ledger slower, not faster. The automatic checkpoint is the last resort, should
-/// the checkpointing thread fail (see `checkpoint`).
+/// the checkpointing thread fail (see `checkpoint`). `secure_delete` overwrites what is deleted, pages that become free
+/// included, which its faster variant leaves as they are: the text of an erased player may fill whole pages (see `cleaner`).
 const WRITER: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON;
     PRAGMA cache_size = -32768;
     PRAGMA wal_autocheckpoint = 64000;
     PRAGMA temp_store = MEMORY;

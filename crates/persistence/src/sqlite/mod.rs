@@ -4,12 +4,15 @@
 //! process or the machine, and reopening after one needs nothing. Other processes (the command line) may write beside a
 //! running server; only a second server is kept out, by [`ServeLock`].
 
+mod audit_log;
 mod checkpoint;
+mod cleaner;
 mod connection;
 mod economy;
 mod keys;
 mod migrations;
 mod players;
+mod scour;
 mod serve_lock;
 mod statement;
 mod tenancy;
@@ -26,6 +29,7 @@ pub use migrations::Migrations;
 pub use serve_lock::{ServeLock, ServeLockError};
 
 use crate::migrations::MigrationError;
+use cleaner::Cleaner;
 use connection::Access;
 use threads::ConnectionThreads;
 
@@ -38,6 +42,7 @@ pub struct SqliteStore {
     path: Arc<Path>,
     writer: ConnectionThreads,
     readers: ConnectionThreads,
+    cleaner: Cleaner,
 }
 
 impl SqliteStore {
@@ -48,7 +53,8 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let writer = ConnectionThreads::start("purser-writer", 1, path, Access::Write)?;
         let readers = ConnectionThreads::start("purser-reader", READERS, path, Access::Read)?;
-        Ok(Self { path: path.into(), writer, readers })
+        let cleaner = Cleaner::start(path, writer.clone(), readers.clone())?;
+        Ok(Self { path: path.into(), writer, readers, cleaner })
     }
 
     /// The file.

@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use domain::store::StoreError;
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::RecvError};
 
 use super::checkpoint::Checkpoints;
 use super::connection::{self, Access, OpenError};
@@ -65,6 +65,24 @@ impl ConnectionThreads {
         &self,
         job: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        answered(self.send(job)?.await)
+    }
+
+    /// Like [`Self::run`], for a thread that may block.
+    ///
+    /// # Errors
+    /// Those of [`Self::run`].
+    pub(super) fn run_blocking<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        answered(self.send(job)?.blocking_recv())
+    }
+
+    fn send<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<oneshot::Receiver<thread::Result<QueryResult<T>>>, StoreError> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             let result = catch_unwind(AssertUnwindSafe(|| job(connection)));
@@ -74,11 +92,15 @@ impl ConnectionThreads {
             TrySendError::Full(_) => StoreError::Overloaded,
             TrySendError::Disconnected(_) => StoreError::unavailable(JobError::NoConnection),
         })?;
-        match answer.await {
-            Ok(Ok(result)) => result.map_err(connection::unavailable),
-            Ok(Err(panic)) => resume_unwind(panic),
-            Err(_) => Err(StoreError::unavailable(JobError::NoConnection)),
-        }
+        Ok(answer)
+    }
+}
+
+fn answered<T>(answer: Result<thread::Result<QueryResult<T>>, RecvError>) -> Result<T, StoreError> {
+    match answer {
+        Ok(Ok(result)) => result.map_err(connection::unavailable),
+        Ok(Err(panic)) => resume_unwind(panic),
+        Err(_) => Err(StoreError::unavailable(JobError::NoConnection)),
     }
 }
 

@@ -74,12 +74,17 @@ fn the_directory_is_copied_and_the_rest_lies_together_by_realm() {
         let expected = [
             "api_keys",
             "games",
+            "installation",
             "realms",
             "studios",
             "accounts by realm with players",
+            "audit_log by realm with players",
+            "closed_accounts by realm with players",
             "entries by realm with players",
             "grants by realm with players",
+            "player_erasures by realm with players",
             "player_imports by realm with players",
+            "player_merges by realm with players",
             "players by realm with none",
         ];
         assert_eq!(outside.texts(moved).await, expected);

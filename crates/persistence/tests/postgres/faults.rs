@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use domain::clock::Timestamp;
 use domain::economy::{Batch, Settlement};
 use domain::store::StoreError;
 use persistence::postgres::PostgresOptions;
 use testkit::contract::faults::a_fault_stores_nothing;
 use testkit::contract::{Stores, World, run};
-use testkit::{Draft, credit};
+use testkit::{Draft, START, credit};
 
 use crate::fixture::{PostgresFixture, stores};
 use crate::outside::Outside;
@@ -25,7 +26,7 @@ const FAULTS: [(&str, &str); 7] = [
 ];
 
 /// Runs `claim` on a world in a new database, with its URL.
-fn on_postgres(claim: impl AsyncFnOnce(World, String)) {
+pub(crate) fn on_postgres(claim: impl AsyncFnOnce(World, String)) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     let fixture = runtime.block_on(PostgresFixture::create());
     let url = fixture.url();
@@ -150,6 +151,11 @@ fn a_deadlock_that_another_program_causes_is_lost_once_and_then_won() {
     });
 }
 
+/// An instant, for what does not depend on it.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_unix_micros(START)
+}
+
 /// Waits until some session waits for a lock.
 async fn wait_for_a_waiting_lock(url: &str) {
     let waiting = "SELECT pid::text AS text FROM pg_stat_activity
@@ -158,7 +164,7 @@ async fn wait_for_a_waiting_lock(url: &str) {
 }
 
 /// Asks until the answer is as it should be.
-async fn until(url: &str, sql: &str, is_so: impl Fn(&[String]) -> bool) {
+pub(crate) async fn until(url: &str, sql: &str, is_so: impl Fn(&[String]) -> bool) {
     let mut outside = Outside::connect(url).await;
     for _ in 0..2_000 {
         if is_so(&outside.texts(sql).await) {
@@ -170,7 +176,7 @@ async fn until(url: &str, sql: &str, is_so: impl Fn(&[String]) -> bool) {
 }
 
 /// Holds `player`'s row until the returned connection ends.
-async fn hold(url: &str, player: &str) -> Outside {
+pub(crate) async fn hold(url: &str, player: &str) -> Outside {
     let mut outside = Outside::connect(url).await;
     outside.execute("BEGIN").await;
     outside.execute(&format!("SELECT FROM players WHERE external_id = '{player}' FOR UPDATE")).await;

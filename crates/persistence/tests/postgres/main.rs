@@ -7,9 +7,15 @@ mod contract;
 #[cfg(test)]
 mod distribution;
 #[cfg(test)]
+mod erasures;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod lives;
+#[cfg(test)]
+mod lives_faults;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! The SQLite adapter: the contract of every store, and what is SQLite's own.
 
 mod contract;
+mod erasure;
 mod faults;
 mod fixture;
+mod life_commands;
+mod life_faults;
+mod lives;
 mod migrations;

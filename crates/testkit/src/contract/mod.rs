@@ -4,17 +4,26 @@
 //! makes a test of each. An adapter that does not pass them all does not exist.
 
 pub mod audit;
+pub mod audit_log;
+pub mod bans;
 pub mod batches;
 pub mod concurrency;
 pub mod directory;
+pub mod erasures;
+pub mod exports;
 pub mod faults;
 pub mod fidelity;
 pub mod grants;
 pub mod idempotency;
 pub mod imports;
+pub mod installation;
 pub mod isolation;
 pub mod keys;
 pub mod ledger_pages;
+mod lives;
+pub mod merge_races;
+pub mod merge_repeats;
+pub mod merges;
 pub mod profiles;
 pub mod settling;
 mod stamp;

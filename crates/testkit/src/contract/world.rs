@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::audit_log::AuditLog;
 use domain::clock::Timestamp;
 use domain::economy::{
     Adjusted, Answer, AssetKind, Batch, Command, EconomyReads, EconomyStore, Grant, GrantCreated, GrantQuery,
@@ -9,7 +10,7 @@ use domain::economy::{
 };
 use domain::ids::Ids;
 use domain::keys::KeyStore;
-use domain::players::{PlayerReads, Profile};
+use domain::players::{PlayerReads, PlayerStore, Profile};
 use domain::store::StoreHealth;
 use domain::tenancy::{Directory, Environment, Game, GameId, Realm, RealmId, Studio, StudioId};
 use tokio::runtime::Builder;
@@ -29,6 +30,10 @@ pub struct Stores {
     pub reads: Arc<dyn EconomyReads>,
     /// Reads profiles.
     pub players: Arc<dyn PlayerReads>,
+    /// Changes players.
+    pub lives: Arc<dyn PlayerStore>,
+    /// Keeps the audit log.
+    pub audit_log: Arc<dyn AuditLog>,
     /// Keeps keys.
     pub keys: Arc<dyn KeyStore>,
     /// Keeps studios, games and realms.
@@ -43,12 +48,15 @@ impl Stores {
     /// `store` as all its ports.
     pub fn of<S>(store: Arc<S>) -> Self
     where
-        S: EconomyStore + EconomyReads + PlayerReads + KeyStore + Directory + LedgerAudit + StoreHealth + 'static,
+        S: EconomyStore + EconomyReads + PlayerReads + PlayerStore + AuditLog + 'static,
+        S: KeyStore + Directory + LedgerAudit + StoreHealth,
     {
         Self {
             economy: store.clone(),
             reads: store.clone(),
             players: store.clone(),
+            lives: store.clone(),
+            audit_log: store.clone(),
             keys: store.clone(),
             directory: store.clone(),
             audit: store.clone(),

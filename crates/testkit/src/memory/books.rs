@@ -2,35 +2,49 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use domain::audit_log::{AuditEntry, AuditId};
 use domain::clock::Timestamp;
 use domain::economy::{
     AccountChange, AccountId, AccountKey, AccountState, Asset, Audit, AuditReport, AuditedAccount, AuditedEntry,
     Balance, Claim, Entry, Fingerprint, Footprint, Grant, GrantKey, ImportedPlayer, OnceKey, Operation, PlayerKey,
     Position, Settled, SettledResult, Settlement, Snapshot, StoredGrant,
 };
-use domain::players::{ExternalId, Player, PlayerId};
+use domain::players::{Erasure, ExternalId, Merge, Player, PlayerId};
 use domain::tenancy::RealmId;
-use domain::text::JsonObject;
+use domain::text::{FreeText, JsonObject};
 
 /// Whose account it is, and of what: one place for each asset of a player.
-type AccountPlace = (RealmId, PlayerId, Asset);
+pub(super) type AccountPlace = (RealmId, PlayerId, Asset);
 
-/// Players, accounts, entries and grants.
+/// Players, accounts, entries and grants, and what happened to players.
 #[derive(Default)]
 pub(super) struct Books {
-    players: BTreeMap<PlayerKey, Player>,
-    accounts: BTreeMap<AccountPlace, Account>,
-    /// Where the account of an id is.
-    places: HashMap<AccountId, AccountPlace>,
-    grants: BTreeMap<GrantKey, StoredGrant>,
+    pub(super) players: BTreeMap<PlayerKey, Player>,
+    /// Open and closed ones.
+    pub(super) accounts: BTreeMap<AccountId, Account>,
+    /// The open account in each place.
+    pub(super) open: BTreeMap<AccountPlace, AccountId>,
+    pub(super) grants: BTreeMap<GrantKey, StoredGrant>,
     once: HashMap<OnceKey, (Fingerprint, Remembered)>,
     positions: HashMap<RealmId, Position>,
-    contexts: HashMap<PlayerId, JsonObject>,
+    pub(super) contexts: HashMap<PlayerId, JsonObject>,
+    pub(super) ban_reasons: HashMap<PlayerId, FreeText>,
+    /// In the order in which they happened.
+    pub(super) merges: Vec<(RealmId, Merge)>,
+    /// Who was merged into whom; always the last of a chain.
+    pub(super) merged_into: HashMap<PlayerId, PlayerId>,
+    /// In the order in which they happened.
+    pub(super) erasures: Vec<(RealmId, Erasure)>,
+    pub(super) audit_log: BTreeMap<(RealmId, AuditId), AuditEntry>,
 }
 
 /// An account and its history.
 pub(super) struct Account {
-    pub(super) id: AccountId,
+    pub(super) realm: RealmId,
+    pub(super) player: PlayerId,
+    pub(super) asset: Asset,
+    /// Whether a merge closed it.
+    pub(super) closed: bool,
     pub(super) balance: Balance,
     pub(super) opened_at: Timestamp,
     pub(super) changed_at: Timestamp,
@@ -50,14 +64,14 @@ impl Books {
     pub(super) fn load(&self, footprint: Footprint) -> Snapshot {
         let mut snapshot = Snapshot::default();
         for realm in footprint.realms {
-            snapshot.put_position(realm, self.positions.get(&realm).copied().unwrap_or(0));
+            snapshot.put_position(realm, self.last_position(realm));
         }
         for key in footprint.players {
             let player = self.players.get(&key).cloned();
             snapshot.put_player(key, player);
         }
         for key in footprint.accounts {
-            let account = self.account(&key);
+            let account = self.account_state(&key);
             snapshot.put_account(key, account);
         }
         for key in footprint.once {
@@ -108,10 +122,34 @@ impl Books {
         self.contexts.get(&player)
     }
 
-    /// The accounts of `player`, by asset.
-    pub(super) fn accounts_of(&self, realm: RealmId, player: PlayerId) -> impl Iterator<Item = (&Asset, &Account)> {
-        let of_player = self.accounts.iter().filter(move |(place, _)| place.0 == realm && place.1 == player);
-        of_player.map(|(place, account)| (&place.2, account))
+    /// Why `player` is banned.
+    pub(super) fn ban_reason(&self, player: PlayerId) -> Option<&FreeText> {
+        self.ban_reasons.get(&player)
+    }
+
+    /// The open accounts of `player`, by asset.
+    pub(super) fn open_accounts(&self, realm: RealmId, player: PlayerId) -> Vec<(AccountId, &Account)> {
+        let of_player = self.open.iter().filter(|(place, _)| (place.0, place.1) == (realm, player));
+        of_player.map(|(_, id)| (*id, self.account(*id))).collect()
+    }
+
+    /// The accounts of `player` that merges closed, by asset.
+    pub(super) fn closed_accounts(&self, realm: RealmId, player: PlayerId) -> Vec<(AccountId, &Account)> {
+        let closed = |account: &Account| account.closed && (account.realm, account.player) == (realm, player);
+        let of_player = self.accounts.iter().filter(|(_, account)| closed(account));
+        let mut accounts: Vec<_> = of_player.map(|(id, account)| (*id, account)).collect();
+        accounts.sort_by_key(|(_, account)| &account.asset);
+        accounts
+    }
+
+    /// The account of this id, which must be there.
+    pub(super) fn account(&self, id: AccountId) -> &Account {
+        self.accounts.get(&id).expect("an account is never forgotten")
+    }
+
+    /// The last position used in `realm`.
+    pub(super) fn last_position(&self, realm: RealmId) -> Position {
+        self.positions.get(&realm).copied().unwrap_or(0)
     }
 
     /// The grants of `player`, newest first.
@@ -123,9 +161,9 @@ impl Books {
     /// Checks every account.
     pub(super) fn audit(&self) -> AuditReport {
         let mut audit = Audit::default();
-        for ((realm, player, asset), account) in &self.accounts {
-            let (realm, player, asset) = (*realm, *player, asset.clone());
-            let (id, balance, version) = (account.id, account.balance.get(), account.version());
+        for (id, account) in &self.accounts {
+            let (id, realm, player, asset) = (*id, account.realm, account.player, account.asset.clone());
+            let (balance, version) = (account.balance.get(), account.version());
             audit.account(AuditedAccount { realm, id, player, asset, balance, version });
             for entry in &account.entries {
                 let Entry { sequence, delta, balance_after, .. } = entry;
@@ -136,10 +174,10 @@ impl Books {
         audit.finish()
     }
 
-    fn account(&self, key: &AccountKey) -> Option<AccountState> {
+    fn account_state(&self, key: &AccountKey) -> Option<AccountState> {
         let player = self.players.get(&key.player)?;
-        let account = self.accounts.get(&(key.player.realm, player.id, key.asset.clone()))?;
-        Some(AccountState { id: account.id, balance: account.balance, version: account.version() })
+        let id = *self.open.get(&(key.player.realm, player.id, key.asset.clone()))?;
+        Some(self.account(id).state(id))
     }
 
     fn settled(&self, key: &OnceKey) -> Option<Settled> {
@@ -155,24 +193,26 @@ impl Books {
         Some(Settled { fingerprint, result })
     }
 
-    fn save_account(&mut self, change: &AccountChange) {
+    pub(super) fn save_account(&mut self, change: &AccountChange) {
         let place = (change.realm, change.player, change.asset.clone());
-        self.places.insert(change.id, place.clone());
-        let account = self.accounts.entry(place).or_insert_with(|| Account {
-            id: change.id,
+        let id = *self.open.entry(place).or_insert(change.id);
+        assert_eq!(id, change.id, "a player has one account of an asset");
+        let account = self.accounts.entry(id).or_insert_with(|| Account {
+            realm: change.realm,
+            player: change.player,
+            asset: change.asset.clone(),
+            closed: false,
             balance: Balance::ZERO,
             opened_at: change.first_at,
             changed_at: change.at,
             entries: Vec::new(),
         });
-        assert_eq!(account.id, change.id, "a player has one account of an asset");
         assert_eq!(account.version(), change.version_before, "an account is changed from the version that was loaded");
         (account.balance, account.changed_at) = (change.balance, change.at);
     }
 
-    fn save_entry(&mut self, entry: &Entry) {
-        let place = self.places.get(&entry.account).expect("an entry belongs to an account");
-        let account = self.accounts.get_mut(place).expect("an account is where it was put");
+    pub(super) fn save_entry(&mut self, entry: &Entry) {
+        let account = self.accounts.get_mut(&entry.account).expect("an entry belongs to an account");
         assert_eq!(entry.sequence, account.version() + 1, "entries follow each other");
         account.entries.push(entry.clone());
         let last = self.positions.entry(entry.realm).or_insert(0);
@@ -204,8 +244,13 @@ impl Books {
 }
 
 impl Account {
+    /// What a command that changes it must see.
+    pub(super) fn state(&self, id: AccountId) -> AccountState {
+        AccountState { id, balance: self.balance, version: self.version() }
+    }
+
     /// How many entries it has.
-    fn version(&self) -> i64 {
+    pub(super) fn version(&self) -> i64 {
         i64::try_from(self.entries.len()).expect("a test has few entries")
     }
 }

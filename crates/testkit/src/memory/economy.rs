@@ -1,12 +1,11 @@
-//! The ports of the economy and of players.
+//! The ports of the economy.
 
 use async_trait::async_trait;
-use domain::clock::Timestamp;
 use domain::economy::{
-    Asset, AssetKind, AuditReport, Batch, EconomyReads, EconomyStore, Entry, Grant, GrantQuery, GrantStatus, Holding,
-    LedgerAudit, LedgerQuery, LedgerRow, Order, Page, Settlement,
+    Asset, AssetKind, AuditReport, Batch, EconomyReads, EconomyStore, Entry, Grant, GrantQuery, Holding, LedgerAudit,
+    LedgerQuery, LedgerRow, Order, Page, Settlement,
 };
-use domain::players::{ExternalId, PlayerId, PlayerReads, Profile};
+use domain::players::{ExternalId, PlayerId};
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
 
@@ -53,43 +52,18 @@ impl EconomyReads for MemoryStore {
 }
 
 #[async_trait]
-impl PlayerReads for MemoryStore {
-    async fn profile(
-        &self,
-        realm: RealmId,
-        player: &ExternalId,
-        limit: u32,
-        now: Timestamp,
-    ) -> Result<Option<Profile>, StoreError> {
-        let books = &self.lock().books;
-        let Some(player) = books.player(realm, player) else { return Ok(None) };
-        let grants: Vec<Grant> = books.grants_of(realm, player.id).cloned().collect();
-        let pending = grants.iter().filter(|grant| grant.status_at(now) == GrantStatus::Pending);
-        let mut inventory = holdings(books, realm, player.id, AssetKind::Item);
-        inventory.retain(|holding| 0 < holding.balance.get());
-        Ok(Some(Profile {
-            player: player.clone(),
-            last_context_snapshot: books.context(player.id).cloned(),
-            grants: count(grants.len()),
-            pending_grants: count(pending.count()),
-            recent_grants: Page::of(grants, limit).rows,
-            inventory,
-            wallet: holdings(books, realm, player.id, AssetKind::Currency),
-        }))
-    }
-}
-
-#[async_trait]
 impl LedgerAudit for MemoryStore {
     async fn audit(&self) -> Result<AuditReport, StoreError> {
         Ok(self.lock().books.audit())
     }
 }
 
-fn holdings(books: &Books, realm: RealmId, player: PlayerId, kind: AssetKind) -> Vec<Holding> {
-    let of_kind = books.accounts_of(realm, player).filter(|(asset, _)| asset.kind == kind);
-    let holdings = of_kind.map(|(asset, account)| Holding {
-        key: asset.key.clone(),
+/// What `player` holds of every asset of `kind`, by key.
+pub(super) fn holdings(books: &Books, realm: RealmId, player: PlayerId, kind: AssetKind) -> Vec<Holding> {
+    let accounts = books.open_accounts(realm, player).into_iter();
+    let of_kind = accounts.filter(|(_, account)| account.asset.kind == kind);
+    let holdings = of_kind.map(|(_, account)| Holding {
+        key: account.asset.key.clone(),
         balance: account.balance,
         created_at: account.opened_at,
         updated_at: account.changed_at,
@@ -98,11 +72,14 @@ fn holdings(books: &Books, realm: RealmId, player: PlayerId, kind: AssetKind) ->
 }
 
 fn ledger(books: &Books, player: PlayerId, query: &LedgerQuery) -> Page<LedgerRow> {
-    let accounts = books.accounts_of(query.realm, player).filter(|(asset, _)| {
+    let open = books.open_accounts(query.realm, player).into_iter();
+    let accounts = open.chain(books.closed_accounts(query.realm, player)).map(|(_, account)| account);
+    let wanted = |asset: &Asset| {
         query.kind.is_none_or(|kind| asset.kind == kind) && query.key.as_ref().is_none_or(|key| asset.key == *key)
-    });
-    let mut rows: Vec<LedgerRow> =
-        accounts.flat_map(|(asset, account)| account.entries.iter().map(|entry| row(asset, entry))).collect();
+    };
+    let wanted = accounts.filter(|account| wanted(&account.asset));
+    let rows = wanted.flat_map(|account| account.entries.iter().map(|entry| row(&account.asset, entry)));
+    let mut rows: Vec<LedgerRow> = rows.collect();
     rows.sort_by_key(|row| row.position);
     if query.order == Order::Descending {
         rows.reverse();
@@ -114,7 +91,8 @@ fn ledger(books: &Books, player: PlayerId, query: &LedgerQuery) -> Page<LedgerRo
     Page::of(rows, query.limit)
 }
 
-fn row(asset: &Asset, entry: &Entry) -> LedgerRow {
+/// `entry` of an account of `asset`, as callers see it.
+pub(super) fn row(asset: &Asset, entry: &Entry) -> LedgerRow {
     LedgerRow {
         id: entry.id,
         asset: asset.clone(),
@@ -129,8 +107,4 @@ fn row(asset: &Asset, entry: &Entry) -> LedgerRow {
         position: entry.position,
         at: entry.at,
     }
-}
-
-fn count(rows: usize) -> u64 {
-    u64::try_from(rows).expect("a test has few rows")
 }

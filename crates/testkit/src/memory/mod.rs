@@ -1,14 +1,18 @@
 //! Every port that keeps something, over one value behind one lock.
 
+mod audit_log;
 mod books;
 mod directory;
 mod economy;
 mod keys;
+mod lives;
+mod players;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use domain::keys::KeyRecord;
+use domain::players::IdentityDigest;
 use domain::store::{StoreError, StoreHealth};
 use domain::tenancy::{Game, Realm, Studio};
 
@@ -28,6 +32,7 @@ struct State {
     realms: Vec<Realm>,
     keys: Vec<KeyRecord>,
     books: Books,
+    secret_check: Option<IdentityDigest>,
 }
 
 impl MemoryStore {
@@ -43,6 +48,8 @@ impl MemoryStore {
             economy: this.clone(),
             reads: this.clone(),
             players: this.clone(),
+            lives: this.clone(),
+            audit_log: this.clone(),
             keys: this.clone(),
             directory: this.clone(),
             audit: this.clone(),

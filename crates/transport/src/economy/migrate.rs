@@ -3,9 +3,12 @@
 //! Each row stands for itself, as if it had been sent alone: a bad one is told of in the answer, and the others are applied.
 
 use actix_web::HttpResponse;
+use domain::audit_log::{AuditAction, AuditTrail};
 use domain::economy::{Economy, Failure, Fingerprinter, Import, ImportRow, Once, Operation, Repeat};
 use domain::keys::Caller;
+use domain::text::JsonObject;
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -23,22 +26,52 @@ const REFUSAL: &str = "must be an array of at most 1000 rows";
 /// The longest player id that is said back of a bad row, in bytes: longer than any good one.
 const TOLD_ID_BYTES_MAX: usize = 1_024;
 
+/// The three bulk imports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MigrateKind {
+    /// Of players.
+    Players,
+    /// Of currency.
+    Wallet,
+    /// Of items.
+    Inventory,
+}
+
+impl MigrateKind {
+    fn operation(self) -> Operation {
+        match self {
+            Self::Players => Operation::MigratePlayers,
+            Self::Wallet => Operation::MigrateWallet,
+            Self::Inventory => Operation::MigrateInventory,
+        }
+    }
+
+    fn audit_action(self) -> AuditAction {
+        match self {
+            Self::Players => AuditAction::MigratePlayers,
+            Self::Wallet => AuditAction::MigrateWallet,
+            Self::Inventory => AuditAction::MigrateInventory,
+        }
+    }
+}
+
 /// What a row brings in, read from its members.
 type ReadImport = fn(&Members<'_>, &mut FieldErrors) -> Option<Import>;
 
 /// A row that was read, or what is wrong with it.
 type ReadRow = Result<ImportRow, Failed>;
 
-/// Applies the rows of `body`, which are rows for `operation` and are read by `read`.
+/// Applies the rows of `body`, which are of `kind` and are read by `read`, and notes the call in the audit log.
 ///
 /// # Errors
 /// [`Problem::Invalid`] when there are no rows to be read, or too many: nothing is applied. [`Problem::Failed`] when the
 /// outcome of any row is unknown; sending all of them again is safe.
 pub(super) async fn migrate(
     economy: &Economy,
+    trail: &AuditTrail,
     caller: &Caller,
     body: &Body,
-    operation: Operation,
+    kind: MigrateKind,
     read: ReadImport,
 ) -> Result<HttpResponse, Problem> {
     let rows = rows(body)?;
@@ -46,7 +79,7 @@ pub(super) async fn migrate(
     let mut good = Vec::with_capacity(rows.len());
     let mut outcome = MigrateCounts::default();
     for (index, row) in rows.into_iter().enumerate() {
-        match read_row(row, operation, read) {
+        match read_row(row, kind.operation(), read) {
             Ok(row) => {
                 places.push((index, row.player.clone()));
                 good.push(row);
@@ -66,6 +99,7 @@ pub(super) async fn migrate(
         }
     }
     outcome.failures.sort_by_key(|failure| failure.row_index);
+    trail.note(caller, kind.audit_action(), None, outcome.details()).await?;
     Ok(HttpResponse::Ok().json(MigrateOutcome { data: outcome }))
 }
 
@@ -148,9 +182,15 @@ struct MigrateFailure {
 }
 
 impl MigrateCounts {
+    /// What the audit log says of the call.
+    fn details(&self) -> JsonObject {
+        let Self { applied, skipped, failed, .. } = self;
+        JsonObject::restore(json!({ "applied": applied, "skipped": skipped, "failed": failed }).to_string())
+    }
+
     fn fail(&mut self, row_index: usize, failed: Failed) {
         self.failed += 1;
-        let (external_player_id, error) = (failed.player, failed.problem.of_row());
+        let (external_player_id, error) = (failed.player, failed.problem.of_part());
         self.failures.push(MigrateFailure { row_index, external_player_id, error });
     }
 }

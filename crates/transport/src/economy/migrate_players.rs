@@ -2,10 +2,11 @@
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, post};
-use domain::economy::{Economy, Import, Operation};
+use domain::audit_log::AuditTrail;
+use domain::economy::{Economy, Import};
 use utoipa::ToSchema;
 
-use super::migrate::{self, MigrateOutcome};
+use super::migrate::{self, MigrateKind, MigrateOutcome};
 use crate::body::{Body, Members};
 use crate::field_errors::FieldErrors;
 use crate::fields;
@@ -28,12 +29,13 @@ use crate::problem::{BulkProblems, Problem};
 #[post("/server/v1/migrate/players")]
 pub(super) async fn migrate_players(
     economy: Data<Economy>,
+    trail: Data<AuditTrail>,
     Caller(caller): Caller,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let body = Body::read_bulk(&request, payload).await?;
-    migrate::migrate(&economy, &caller, &body, Operation::MigratePlayers, import).await
+    migrate::migrate(&economy, &trail, &caller, &body, MigrateKind::Players, import).await
 }
 
 fn import(row: &Members<'_>, errors: &mut FieldErrors) -> Option<Import> {

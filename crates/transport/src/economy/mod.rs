@@ -17,6 +17,7 @@ mod read_wallet;
 mod revoke_item;
 mod views;
 
+pub(crate) use read_ledger::LedgerRowView;
 pub(crate) use views::{GrantView, ItemView, JsonView, WalletView};
 
 use utoipa::IntoParams;
@@ -64,7 +65,7 @@ pub(crate) struct PlayerParams {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "for the OpenAPI document; `crate::body` reads it")]
-struct IdempotencyHeader {
+pub(crate) struct IdempotencyHeader {
     /// Stands in for the body field `idempotencyKey` where the body has none.
     #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255)]
     idempotency_key: Option<String>,

@@ -127,7 +127,7 @@ impl From<Page<LedgerRow>> for ServerLedgerResponse {
 /// One change of one balance.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct LedgerRowView {
+pub(crate) struct LedgerRowView {
     /// Its id.
     id: String,
     /// `wallet` or `inventory`.

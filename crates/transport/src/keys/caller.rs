@@ -9,7 +9,9 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use domain::keys::{Denied, KeyRing, PermissionSet};
+use utoipa::IntoParams;
 
+use crate::path;
 use crate::problem::Problem;
 
 static API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
@@ -18,22 +20,59 @@ const BEARER: &str = "bearer";
 /// The caller of a route under `/server/v1`, whose key was checked.
 pub(crate) struct Caller(pub(crate) domain::keys::Caller);
 
+/// The caller of a route under `/admin/v1/games/{gameId}`, whose key was checked and is one of that game.
+pub(crate) struct AdminCaller(pub(crate) domain::keys::Caller);
+
+type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
 impl FromRequest for Caller {
     type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+    type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let ring = request.app_data::<Data<KeyRing>>().expect("the key ring is registered with the routes");
-            let presented = presented_key(request.headers()).map_err(Problem::Denied)?;
-            let caller = ring.check(presented).await.map_err(Problem::Denied)?;
+            let caller = check(&request).await?;
             match caller.permissions {
                 PermissionSet::ServerIntegration => Ok(Self(caller)),
                 PermissionSet::ClientSdk | PermissionSet::Admin => Err(Problem::Forbidden),
             }
         })
     }
+}
+
+impl FromRequest for AdminCaller {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let caller = check(&request).await?;
+            match caller.permissions {
+                PermissionSet::Admin if path::game(&request) == Some(caller.realm.game) => Ok(Self(caller)),
+                PermissionSet::Admin | PermissionSet::ServerIntegration | PermissionSet::ClientSdk => {
+                    Err(Problem::Forbidden)
+                }
+            }
+        })
+    }
+}
+
+async fn check(request: &HttpRequest) -> Result<domain::keys::Caller, Problem> {
+    let ring = request.app_data::<Data<KeyRing>>().expect("the key ring is registered with the routes");
+    let presented = presented_key(request.headers()).map_err(Problem::Denied)?;
+    ring.check(presented).await.map_err(Problem::Denied)
+}
+
+/// The parameter of every route about one game.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "for the OpenAPI document; `crate::path` reads it")]
+pub(crate) struct GameParams {
+    /// The id of the key's own game; any other is refused with 403.
+    #[param(rename = "gameId", format = Uuid)]
+    game_id: String,
 }
 
 /// The one key in `headers`, wherever it stands and however often. Two different ones are none.

@@ -3,7 +3,7 @@
 mod caller;
 mod ping;
 
-pub(crate) use caller::Caller;
+pub(crate) use caller::{AdminCaller, Caller, GameParams};
 
 use utoipa_actix_web::service_config::ServiceConfig;
 

@@ -17,7 +17,7 @@ use crate::routes;
         title = "Purser server API",
         description = "Every `/server/v1` endpoint that a studio's backend calls: an exact, replay-safe ledger of players' \
             currencies, items and grants.\n\nEvery route requires a `server_integration` API key, as `X-API-Key: <key>` or \
-            `Authorization: Bearer <key>`. Never call it from a game client: leaked, such a key can mint currency and grant \
+            `Authorization: Bearer <key>`; routes under `/admin/v1` require one of the permission set `admin`. Never call it from a game client: leaked, such a key can mint currency and grant \
             items.\n\nEvery write takes an idempotency key, as the body field `idempotencyKey` or the header \
             `Idempotency-Key`. Repeating a request with the same key has no second effect and answers as before, with \
             the header `Idempotent-Replayed: true`; another request under the same key is refused with 409 \
@@ -27,8 +27,11 @@ use crate::routes;
     tags(
         (name = "Health", description = "Connectivity probes."),
         (name = "Grants", description = "Server-side grant create + ack."),
-        (name = "Players", description = "Read player profiles for support / fraud workflows."),
+        (name = "Players", description = "Read player profiles for support / fraud workflows; ban, unban, merge."),
         (name = "Inventory", description = "Platform-managed items and currencies: one ledger, two views."),
+        (name = "Migration", description = "Bulk-import players, wallets and inventories from another platform."),
+        (name = "Gdpr", description = "Erasure and access."),
+        (name = "Admin", description = "For operators, with a key of the permission set `admin`."),
     ),
     components(schemas(ErrorResponse)),
     security(("apiKey" = []), ("bearer" = [])),

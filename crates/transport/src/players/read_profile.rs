@@ -112,13 +112,13 @@ struct PlayerView {
     /// Null: players do not register yet.
     #[schema(required = true)]
     registered_at: Option<Instant>,
-    /// Null: players are not banned yet.
+    /// Since when the player is banned; null unless they are.
     #[schema(required = true)]
     banned_at: Option<Instant>,
-    /// Null: players are not banned yet.
+    /// Why the player is banned, as it was said last; null unless they are.
     #[schema(required = true)]
     ban_reason: Option<String>,
-    /// Null: players are not erased yet.
+    /// Always null: an erased player is found by no id.
     #[schema(required = true)]
     deleted_at: Option<Instant>,
 }
@@ -137,8 +137,16 @@ struct SummaryView {
 
 impl ProfileView {
     fn at(now: Timestamp, realm: &Realm, profile: Profile) -> Self {
-        let Profile { player, last_context_snapshot, grants, pending_grants, recent_grants, inventory, wallet } =
-            profile;
+        let Profile {
+            player,
+            last_context_snapshot,
+            ban_reason,
+            grants,
+            pending_grants,
+            recent_grants,
+            inventory,
+            wallet,
+        } = profile;
         let (created_at, last_seen_at) = (Instant(player.created_at), Instant(player.last_seen_at));
         Self {
             player: PlayerView {
@@ -152,8 +160,8 @@ impl ProfileView {
                 last_seen_at,
                 last_context_snapshot: last_context_snapshot.map(JsonView),
                 registered_at: None,
-                banned_at: None,
-                ban_reason: None,
+                banned_at: player.banned_at.map(Instant),
+                ban_reason: ban_reason.map(|reason| reason.as_str().to_owned()),
                 deleted_at: None,
             },
             summary: SummaryView { attempts: 0, grants, pending_grants, lobbies: 0 },

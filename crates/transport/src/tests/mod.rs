@@ -3,6 +3,8 @@
 mod auth;
 mod bad_input;
 mod economy;
+mod export;
+mod lives;
 mod migrate;
 mod openapi;
 mod operations;

@@ -133,10 +133,12 @@ async fn a_profile_shows_a_player_in_one_round_trip() {
             external_id: player.clone(),
             created_at: earlier(1_000),
             last_seen_at: earlier(10),
+            banned_at: None,
         };
         Ok(Some(Profile {
             player,
             last_context_snapshot: Some(JsonObject::try_new(&json!({ "country": "SE" })).unwrap()),
+            ban_reason: None,
             grants: 4,
             pending_grants: 1,
             recent_grants: vec![grant(2)],

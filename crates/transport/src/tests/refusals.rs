@@ -1,7 +1,8 @@
 //! Every way a request can fail: its status, its code, its body.
 
-use domain::economy::{Amount, Balance, Failure, INTEGER_MAX, Rejection};
+use domain::economy::{Amount, Asset, AssetKey, AssetKind, Balance, Failure, INTEGER_MAX, Rejection};
 use domain::keys::Denied;
+use domain::players::{ExportInterruption, MergeRefusal, PlayerBanned};
 use domain::store::StoreError;
 use serde_json::json;
 
@@ -24,7 +25,9 @@ fn fields(missing: bool) -> FieldErrors {
 fn every_problem() -> Vec<Problem> {
     let cause = || StoreError::unavailable("secret cause");
     let rejected = |rejection| Problem::Failed(Failure::Rejected(rejection));
+    let unmergeable = |refusal| Problem::Failed(Failure::Unmergeable(refusal));
     let (current, amount) = (Balance::restore(30), Amount::try_new(50).unwrap());
+    let asset = Asset { kind: AssetKind::Item, key: AssetKey::restore("sword".to_owned()) };
     vec![
         Problem::Denied(Denied::Missing),
         Problem::Denied(Denied::Invalid),
@@ -40,9 +43,18 @@ fn every_problem() -> Vec<Problem> {
         rejected(Rejection::IdempotencyConflict),
         rejected(Rejection::InsufficientFunds { current, required: amount }),
         rejected(Rejection::BalanceLimit { current: Balance::restore(INTEGER_MAX), amount }),
+        rejected(Rejection::PlayerBanned(PlayerBanned)),
         rejected(Rejection::GrantNotFound),
         rejected(Rejection::GrantExpired { expires_at: Some(now()) }),
         Problem::Failed(Failure::PlayerNotFound),
+        unmergeable(MergeRefusal::SourceNotFound),
+        unmergeable(MergeRefusal::TargetNotFound),
+        unmergeable(MergeRefusal::SamePlayer),
+        unmergeable(MergeRefusal::TargetBanned),
+        unmergeable(MergeRefusal::TargetErased),
+        unmergeable(MergeRefusal::BalanceLimit { asset, current, amount }),
+        Problem::Failed(Failure::ExportInterrupted(ExportInterruption::PlayerChanged)),
+        Problem::Failed(Failure::ExportInterrupted(ExportInterruption::EntriesMissing)),
         Problem::Failed(Failure::Overloaded),
         Problem::Failed(Failure::Unknown),
         Problem::Failed(Failure::Store(cause())),

@@ -6,13 +6,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::world::{Key, World};
-use crate::serve;
+use crate::{App, serve};
 
 const CREDIT: &str = "/server/v1/players/p-1/wallet/gold/credit";
 
 /// A server on a port of its own.
 async fn started() -> SocketAddr {
-    let (app, _) = World::default().open();
+    serving(World::default().open().0)
+}
+
+/// A server of `app` on a port of its own.
+pub(super) fn serving(app: App) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     actix_web::rt::spawn(serve(app, listener, 1).unwrap());

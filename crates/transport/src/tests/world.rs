@@ -12,6 +12,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::web::Bytes;
 use async_trait::async_trait;
+use domain::audit_log::{AuditLog, AuditTrail, MockAuditLog};
 use domain::clock::{Clock, Timestamp};
 use domain::economy::{
     AccountKey, AccountState, Action, Answer, Batch, Economy, EconomyStore, Grant, GrantKey, MockEconomyReads,
@@ -20,7 +21,7 @@ use domain::economy::{
 };
 use domain::ids::Ids;
 use domain::keys::{KeyId, KeyRecord, KeyRing, MintedKey, MockKeyStore, PermissionSet, Revocation};
-use domain::players::{MockPlayerReads, Player};
+use domain::players::{InstallationSecret, MockPlayerReads, MockPlayerStore, Player, PlayerReads, Players};
 use domain::store::{MockStoreHealth, StoreError};
 use domain::tenancy::{Environment, GameId, Realm, RealmId, StudioId};
 use domain::text::FreeText;
@@ -175,12 +176,13 @@ pub(super) enum Key {
     Server,
     Live,
     Client,
+    Admin,
     Revoked,
     Expired,
     Unknown,
 }
 
-const KEYS: [Key; 6] = [Key::Server, Key::Live, Key::Client, Key::Revoked, Key::Expired, Key::Unknown];
+const KEYS: [Key; 7] = [Key::Server, Key::Live, Key::Client, Key::Revoked, Key::Expired, Key::Unknown, Key::Admin];
 
 impl Key {
     fn environment(self) -> Environment {
@@ -208,7 +210,13 @@ impl Key {
             public_id: presented.public_id,
             hash: presented.hash,
             name: FreeText::try_new("test").unwrap(),
-            permissions: if self == Self::Client { PermissionSet::ClientSdk } else { PermissionSet::ServerIntegration },
+            permissions: match self {
+                Self::Client => PermissionSet::ClientSdk,
+                Self::Admin => PermissionSet::Admin,
+                Self::Server | Self::Live | Self::Revoked | Self::Expired | Self::Unknown => {
+                    PermissionSet::ServerIntegration
+                }
+            },
             created_at: now(),
             expires_at: (self == Self::Expired).then(now),
             last_used_at: None,
@@ -232,11 +240,20 @@ fn key_store() -> MockKeyStore {
     keys
 }
 
+/// A log that takes every entry.
+fn quiet_log() -> MockAuditLog {
+    let mut log = MockAuditLog::new();
+    log.expect_append().returning(|_| Ok(()));
+    log
+}
+
 /// What a world is made of, and what may be replaced in it.
 pub(super) struct World {
     pub(super) mood: StoreMood,
     pub(super) reads: MockEconomyReads,
     pub(super) players: MockPlayerReads,
+    pub(super) lives: MockPlayerStore,
+    pub(super) audit_log: MockAuditLog,
     pub(super) health: MockStoreHealth,
     pub(super) keys: MockKeyStore,
     pub(super) queue_depth: usize,
@@ -248,6 +265,8 @@ impl Default for World {
             mood: StoreMood::Works,
             reads: MockEconomyReads::new(),
             players: MockPlayerReads::new(),
+            lives: MockPlayerStore::new(),
+            audit_log: quiet_log(),
             health: MockStoreHealth::new(),
             keys: key_store(),
             queue_depth: QUEUE_DEPTH,
@@ -269,9 +288,16 @@ impl World {
         }
         let clock: Arc<dyn Clock> = Arc::new(StoppedClock);
         let ids = Arc::new(CountingIds::default());
+        let players: Arc<dyn PlayerReads> = Arc::new(self.players);
+        let audit_log: Arc<dyn AuditLog> = Arc::new(self.audit_log);
+        let secret = InstallationSecret::new([7; InstallationSecret::BYTES]);
+        let lives =
+            Players::new(Arc::new(self.lives), players.clone(), audit_log.clone(), secret, clock.clone(), ids.clone());
         let app = App {
-            economy: Arc::new(Economy::new(queue, Arc::new(self.reads), clock.clone(), ids)),
-            players: Arc::new(self.players),
+            economy: Arc::new(Economy::new(queue, Arc::new(self.reads), clock.clone(), ids.clone())),
+            players,
+            lives: Arc::new(lives),
+            audit_trail: Arc::new(AuditTrail::new(audit_log, clock.clone(), ids)),
             key_ring: Arc::new(KeyRing::new(Arc::new(self.keys), clock.clone())),
             health: Arc::new(self.health),
             clock,
@@ -328,6 +354,11 @@ impl Routes {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = to_bytes(response.into_body()).await.ok().unwrap();
         Reply { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    /// The answer, with a body that nobody has taken yet.
+    pub(super) async fn begin(&self, request: TestRequest) -> HttpResponse {
+        (self.send)(request).await
     }
 
     /// The status of a page that may not be text.

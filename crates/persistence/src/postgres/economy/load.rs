@@ -22,7 +22,7 @@ use crate::postgres::statement::statement;
 use crate::rows::{StoredDigest, StoredUuid};
 
 /// How many positions are drawn at once: at least as many as a batch can have entries.
-const POSITIONS_PER_BLOCK: i64 = 1 << 16;
+pub(in crate::postgres) const POSITIONS_PER_BLOCK: i64 = 1 << 16;
 const _: () =
     assert!(BATCH_MAX * GrantEntries::COUNT_MAX <= 1 << 16, "a block has a position for every entry of a batch");
 
@@ -121,7 +121,8 @@ fn by_realm(footprint: &Footprint) -> BTreeMap<RealmId, RealmFootprint> {
             | Operation::InventoryGrant
             | Operation::InventoryRevoke
             | Operation::MigrateWallet
-            | Operation::MigrateInventory => realm.entries_once.push(*once),
+            | Operation::MigrateInventory
+            | Operation::PlayerMerge => realm.entries_once.push(*once),
         }
     }
     for grant in &footprint.grants {
@@ -206,7 +207,9 @@ async fn find_accounts_and_entries(
 }
 
 /// The position before those of a new block, and the transaction that drew it.
-async fn next_block(mut connection: &AsyncPgConnection) -> QueryResult<(Position, TransactionId)> {
+pub(in crate::postgres) async fn next_block(
+    mut connection: &AsyncPgConnection,
+) -> QueryResult<(Position, TransactionId)> {
     let (block, transaction) = NextBlock {}.get_result::<(i64, String)>(&mut connection).await?;
     Ok((block * POSITIONS_PER_BLOCK, TransactionId(transaction)))
 }

@@ -35,24 +35,36 @@ statement! {
         ) AS held ON true"
 }
 
-type EntryColumns =
+/// The SQL types of [`entry_columns`].
+pub(in crate::postgres) type EntryColumns =
     (SqlUuid, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Text, Text, BigInt, BigInt, BigInt, Nullable<Text>);
 
-/// The columns of [`EntryRow`], in its order, with the asset in front; and the accounts that are asked for, each with its
-/// part of a page. Each account is read from where the page begins, so a page costs the same however long the history
-/// before it is.
+/// The columns of [`EntryRow`], in its order.
+macro_rules! entry_columns {
+    () => {
+        "id, delta, balance_after, reason, source_ref, origin, operation, sequence, position, created_at, parameters::text"
+    };
+}
+
+pub(in crate::postgres) use entry_columns;
+
+/// Entries with their assets in front: the accounts that are asked for, closed ones included, each with its part of a page.
+/// Each account is read from where the page begins, so a page costs the same however long the history before it is.
 macro_rules! page_of_entries {
     ($past:literal, $order:literal) => {
         concat!(
             "SELECT asset.kind, asset.key, entry.*
         FROM (
             SELECT id, kind, key FROM accounts
+            WHERE realm = $1 AND player = $2 AND ($3 = '' OR kind = $3) AND ($4 = '' OR key = $4)
+            UNION ALL
+            SELECT id, kind, key FROM closed_accounts
             WHERE realm = $1 AND player = $2 AND ($3 = '' OR kind = $3) AND ($4 = '' OR key = $4) OFFSET 0
         ) AS asset
         CROSS JOIN LATERAL (
-            SELECT id, delta, balance_after, reason, source_ref, origin, operation, sequence, position, created_at,
-                parameters::text
-            FROM entries WHERE realm = $1 AND account = asset.id AND position ",
+            SELECT ",
+            entry_columns!(),
+            " FROM entries WHERE realm = $1 AND account = asset.id AND position ",
             $past,
             " $5 ORDER BY position ",
             $order,

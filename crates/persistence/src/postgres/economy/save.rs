@@ -142,7 +142,8 @@ async fn save(connection: &AsyncPgConnection, realm: RealmId, part: &RealmSettle
     Ok(())
 }
 
-async fn accounts(
+/// Stores accounts as they are after their changes, and checks that they are what was decided on.
+pub(in crate::postgres) async fn accounts(
     mut connection: &AsyncPgConnection,
     realm: RealmId,
     changes: &[&AccountChange],
@@ -169,7 +170,13 @@ async fn accounts(
     if stored == decided { Ok(()) } else { Err(Trouble::Stale { what: "an account" }) }
 }
 
-async fn entries(mut connection: &AsyncPgConnection, realm: RealmId, entries: &[&Entry]) -> Result<(), Trouble> {
+/// Appends to the ledger, in the order of the idempotency keys, in which two processes that meet the same ones wait for each
+/// other without a deadlock.
+pub(in crate::postgres) async fn entries(
+    mut connection: &AsyncPgConnection,
+    realm: RealmId,
+    entries: &[&Entry],
+) -> Result<(), Trouble> {
     if entries.is_empty() {
         return Ok(());
     }

@@ -23,16 +23,29 @@ statement! {
 }
 
 statement! {
-    /// Accounts that have entries and do not exist.
+    /// Every account that a merge closed, each with its entries in order. It holds nothing, whatever its entries say. Apart
+    /// from the open ones, because both in one order would have to be sorted, with the whole ledger.
+    AllClosedAccounts {} -> AuditColumns
+    = "SELECT c.realm, c.id, c.player, c.kind, c.key, 0, c.version, e.sequence, e.delta, e.balance_after
+        FROM closed_accounts c LEFT JOIN entries e ON e.realm = c.realm AND e.account = c.id
+        ORDER BY c.realm, c.id, e.position"
+}
+
+statement! {
+    /// Accounts that have entries and do not exist, open or closed.
     Orphans {} -> (BigInt, Binary)
     = "SELECT DISTINCT e.realm, e.account FROM entries e
-        WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.realm = e.realm AND a.id = e.account)"
+        WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.realm = e.realm AND a.id = e.account)
+        AND NOT EXISTS (SELECT 1 FROM closed_accounts c WHERE c.realm = e.realm AND c.id = e.account)"
 }
 
 /// Checks every account of every realm.
 pub(super) fn audit(connection: &mut SqliteConnection) -> QueryResult<AuditReport> {
     let mut audit = OpenAudit::new(Audit::default());
     for row in (AllAccounts {}).load_iter::<AuditRow, DefaultLoadingMode>(connection)? {
+        audit.row(&row?)?;
+    }
+    for row in (AllClosedAccounts {}).load_iter::<AuditRow, DefaultLoadingMode>(connection)? {
         audit.row(&row?)?;
     }
     for (realm, account) in (Orphans {}).load::<(i64, StoredUuid)>(connection)? {

@@ -4,10 +4,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::SqliteConnection;
 use domain::economy::{
-    AccountId, AccountState, Balance, Fingerprint, Footprint, GrantKey, OnceKey, Operation, PlayerKey, Settled,
-    SettledResult, Snapshot,
+    AccountId, AccountState, Balance, Fingerprint, Footprint, GrantKey, OnceKey, Operation, PlayerKey, Position,
+    Settled, SettledResult, Snapshot,
 };
 use domain::players::PlayerId;
+use domain::tenancy::RealmId;
 use std::collections::HashMap;
 
 use super::{grants, imports};
@@ -38,8 +39,7 @@ statement! {
 pub(super) fn snapshot(connection: &mut SqliteConnection, footprint: Footprint) -> QueryResult<Snapshot> {
     let mut snapshot = Snapshot::with_capacity(footprint.accounts.len());
     for realm in footprint.realms {
-        let last = FindPosition { realm: realm.0 }.get_result::<(i64,)>(connection).optional()?;
-        snapshot.put_position(realm, last.map_or(0, |(last,)| last));
+        snapshot.put_position(realm, last_position(connection, realm)?);
     }
     let mut known: HashMap<PlayerKey, PlayerId> = HashMap::with_capacity(footprint.players.len());
     for key in footprint.players {
@@ -66,6 +66,12 @@ pub(super) fn snapshot(connection: &mut SqliteConnection, footprint: Footprint) 
         snapshot.put_grant(key, grant);
     }
     Ok(snapshot)
+}
+
+/// The last position used in `realm`.
+pub(in crate::sqlite) fn last_position(connection: &mut SqliteConnection, realm: RealmId) -> QueryResult<Position> {
+    let last = FindPosition { realm: realm.0 }.get_result::<(i64,)>(connection).optional()?;
+    Ok(last.map_or(0, |(last,)| last))
 }
 
 fn account(
@@ -99,7 +105,8 @@ fn settled(connection: &mut SqliteConnection, key: OnceKey) -> QueryResult<Optio
         | Operation::InventoryGrant
         | Operation::InventoryRevoke
         | Operation::MigrateWallet
-        | Operation::MigrateInventory => settled_entry(connection, key),
+        | Operation::MigrateInventory
+        | Operation::PlayerMerge => settled_entry(connection, key),
     }
 }
 

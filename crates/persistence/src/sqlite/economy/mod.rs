@@ -23,7 +23,9 @@ use domain::store::StoreError;
 use domain::tenancy::RealmId;
 
 pub(super) use grants::{GrantFilter, grant_counts, grants_of};
-pub(super) use reads::holdings_of;
+pub(super) use load::last_position;
+pub(super) use reads::{entries_after, holdings_of};
+pub(super) use save::{exactly_one, store_account, store_entry, store_position};
 
 use super::{SqliteStore, connection};
 

@@ -4,7 +4,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 use domain::economy::{
-    Asset, AssetKey, AssetKind, Balance, Grant, GrantQuery, Holding, LedgerQuery, LedgerRow, Order, Page,
+    AccountId, Asset, AssetKey, AssetKind, Balance, Grant, GrantQuery, Holding, LedgerQuery, LedgerRow, Order, Page,
+    Position,
 };
 use domain::players::{ExternalId, PlayerId};
 use domain::tenancy::RealmId;
@@ -23,9 +24,14 @@ statement! {
 }
 
 statement! {
-    /// A player's accounts.
-    FindAccounts<'a> { realm: i64 => BigInt, player: &'a [u8] => Binary } -> (Binary, Text, Text)
-    = "SELECT id, kind, key FROM accounts WHERE realm = ? AND player = ?"
+    /// A player's accounts, and those that were emptied into them. The index is named because SQLite, which takes a realm
+    /// for something small, prefers the table's own order.
+    FindAccounts<'a> {
+        realm: i64 => BigInt, player: &'a [u8] => Binary, realm_again: i64 => BigInt, player_again: &'a [u8] => Binary,
+    }
+    -> (Binary, Text, Text)
+    = "SELECT id, kind, key FROM accounts WHERE realm = ? AND player = ?
+        UNION ALL SELECT id, kind, key FROM closed_accounts INDEXED BY closed_accounts_by_player WHERE realm = ? AND player = ?"
 }
 
 type EntryColumns =
@@ -89,7 +95,8 @@ pub(in crate::sqlite) fn holdings_of(
 /// from where the page begins, so a page costs the same however long the history before it is.
 pub(super) fn ledger(connection: &mut SqliteConnection, query: &LedgerQuery) -> QueryResult<Option<Page<LedgerRow>>> {
     let Some(player) = players::find(connection, query.realm, &query.player)? else { return Ok(None) };
-    let statement = FindAccounts { realm: query.realm.0, player: player.id.0.as_bytes() };
+    let (realm, player) = (query.realm.0, player.id.0.as_bytes().as_slice());
+    let statement = FindAccounts { realm, player, realm_again: realm, player_again: player };
     let accounts = statement.load::<(StoredUuid, String, String)>(connection)?;
     let mut rows = Vec::new();
     for (account, kind, key) in accounts {
@@ -122,6 +129,19 @@ fn entries(
             EntriesBefore { realm, account, position: query.after.unwrap_or(i64::MAX), limit }.load(connection)?
         }
     };
+    rows.into_iter().map(|row| ledger_row(row, asset)).collect()
+}
+
+/// Entries of one account past a position, oldest first, at most `limit`.
+pub(in crate::sqlite) fn entries_after(
+    connection: &mut SqliteConnection,
+    realm: RealmId,
+    account: AccountId,
+    asset: &Asset,
+    (position, limit): (Position, u32),
+) -> QueryResult<Vec<LedgerRow>> {
+    let (account, limit) = (account.0.as_bytes().as_slice(), i64::from(limit));
+    let rows: Vec<EntryRow> = EntriesAfter { realm: realm.0, account, position, limit }.load(connection)?;
     rows.into_iter().map(|row| ledger_row(row, asset)).collect()
 }
 

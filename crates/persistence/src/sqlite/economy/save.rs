@@ -66,15 +66,15 @@ pub(super) fn settlement(connection: &mut SqliteConnection, settlement: &Settlem
         players::mark_seen(connection, *realm, player.id, player.last_seen_at)?;
     }
     for change in &settlement.accounts {
-        account(connection, change)?;
+        store_account(connection, change)?;
     }
     let mut last_positions: BTreeMap<RealmId, Position> = BTreeMap::new();
     for stored in &settlement.entries {
-        entry(connection, stored)?;
+        store_entry(connection, stored)?;
         last_positions.insert(stored.realm, stored.position);
     }
     for (realm, last) in last_positions {
-        UpsertPosition { realm: realm.0, last }.execute(connection)?;
+        store_position(connection, realm, last)?;
     }
     for grant in &settlement.new_grants {
         grants::insert(connection, grant)?;
@@ -88,7 +88,8 @@ pub(super) fn settlement(connection: &mut SqliteConnection, settlement: &Settlem
     Ok(())
 }
 
-fn account(connection: &mut SqliteConnection, change: &AccountChange) -> QueryResult<()> {
+/// Opens an account, or moves it from one version to another.
+pub(in crate::sqlite) fn store_account(connection: &mut SqliteConnection, change: &AccountChange) -> QueryResult<()> {
     let AccountChange { realm, id, player, asset, balance, version, version_before, first_at, at } = change;
     let (player, kind, key) = (player.0.as_bytes().as_slice(), asset.kind.as_str(), asset.key.as_str());
     let (realm, balance, version, at) = (realm.0, balance.get(), *version, at.unix_micros());
@@ -104,7 +105,8 @@ fn account(connection: &mut SqliteConnection, change: &AccountChange) -> QueryRe
     exactly_one(stored)
 }
 
-fn entry(connection: &mut SqliteConnection, entry: &Entry) -> QueryResult<()> {
+/// Appends to the ledger.
+pub(in crate::sqlite) fn store_entry(connection: &mut SqliteConnection, entry: &Entry) -> QueryResult<()> {
     let statement = InsertEntry {
         realm: entry.realm.0,
         account: entry.account.0.as_bytes(),
@@ -127,6 +129,15 @@ fn entry(connection: &mut SqliteConnection, entry: &Entry) -> QueryResult<()> {
     exactly_one(statement.execute(connection)?)
 }
 
+/// Remembers the last position of a realm.
+pub(in crate::sqlite) fn store_position(
+    connection: &mut SqliteConnection,
+    realm: RealmId,
+    last: Position,
+) -> QueryResult<()> {
+    UpsertPosition { realm: realm.0, last }.execute(connection).map(drop)
+}
+
 /// Something else changed the store between the reading and the writing of one transaction, which SQLite rules out.
 #[derive(Debug, thiserror::Error)]
 #[error("a statement that was to change one row changed {changed}")]
@@ -135,6 +146,6 @@ struct StaleState {
 }
 
 /// A statement that was to change one row and changed another number met a state that was not the one decided on.
-pub(super) fn exactly_one(changed: usize) -> QueryResult<()> {
+pub(in crate::sqlite) fn exactly_one(changed: usize) -> QueryResult<()> {
     if changed == 1 { Ok(()) } else { Err(Error::SerializationError(Box::new(StaleState { changed }))) }
 }

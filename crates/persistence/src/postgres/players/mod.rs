@@ -1,5 +1,13 @@
 //! Players in PostgreSQL.
 
+pub(super) mod ban;
+pub(super) mod blank;
+pub(super) mod erase;
+pub(super) mod export;
+pub(super) mod lives;
+pub(super) mod merge;
+pub(super) mod moving;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -7,33 +15,34 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Timestamp;
-use domain::economy::AssetKind;
-use domain::players::{ExternalId, Player, PlayerId, PlayerReads, Profile};
+use domain::economy::{AssetKind, Grant, GrantId, LedgerRow, Position};
+use domain::players::{ExportAccount, ExportHead, ExternalId, Player, PlayerId, PlayerReads, Profile};
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
-use domain::text::JsonObject;
+use domain::text::{FreeText, JsonObject};
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
-use super::statement::statement;
-use super::trouble::Trouble;
-use super::{PostgresStore, economy};
+use crate::postgres::statement::statement;
+use crate::postgres::trouble::Trouble;
+use crate::postgres::{PostgresStore, economy};
 use crate::rows::{StoredUuid, time};
 
 statement! {
     /// A player by the studio's id.
-    FindPlayer<'a> { realm: i64 => BigInt, external_id: &'a str => Text } -> (SqlUuid, BigInt, BigInt)
-    = "SELECT id, created_at, last_seen_at FROM players WHERE realm = $1 AND external_id = $2"
+    FindPlayer<'a> { realm: i64 => BigInt, external_id: &'a str => Text } -> (SqlUuid, BigInt, BigInt, Nullable<BigInt>)
+    = "SELECT id, created_at, last_seen_at, banned_at FROM players WHERE realm = $1 AND external_id = $2"
 }
 
 statement! {
     /// Players by the studio's ids, locked until the transaction ends, one after the other in the order in which they are
     /// named. What comes back is as it is after the lock.
-    LockPlayers<'a> { realm: i64 => BigInt, external_ids: Vec<&'a str> => Array<Text> } -> (Text, SqlUuid, BigInt, BigInt)
-    = "SELECT locked.external_id, locked.id, locked.created_at, locked.last_seen_at
+    LockPlayers<'a> { realm: i64 => BigInt, external_ids: Vec<&'a str> => Array<Text> }
+    -> (Text, SqlUuid, BigInt, BigInt, Nullable<BigInt>)
+    = "SELECT locked.external_id, locked.id, locked.created_at, locked.last_seen_at, locked.banned_at
         FROM unnest($2) AS wanted (external_id)
         CROSS JOIN LATERAL (
-            SELECT external_id, id, created_at, last_seen_at FROM players
+            SELECT external_id, id, created_at, last_seen_at, banned_at FROM players
             WHERE realm = $1 AND external_id = wanted.external_id LIMIT 1 FOR NO KEY UPDATE
         ) AS locked"
 }
@@ -51,41 +60,43 @@ statement! {
 }
 
 statement! {
-    /// What another platform knew of a player.
-    FindContext { realm: i64 => BigInt, id: Uuid => SqlUuid } -> (Nullable<Text>,)
-    = "SELECT context_snapshot::text FROM players WHERE realm = $1 AND id = $2"
+    /// What is known of a player beside what a batch must see: what another platform knew, and why the player is banned.
+    FindParticulars { realm: i64 => BigInt, id: Uuid => SqlUuid } -> (Nullable<Text>, Nullable<Text>)
+    = "SELECT context_snapshot::text, ban_reason FROM players WHERE realm = $1 AND id = $2"
 }
 
 /// A player by the studio's id.
-pub(super) async fn find(
+pub(in crate::postgres) async fn find(
     mut connection: &AsyncPgConnection,
     realm: RealmId,
     external_id: &ExternalId,
 ) -> QueryResult<Option<Player>> {
     let statement = FindPlayer { realm: realm.0, external_id: external_id.as_str() };
-    let found = statement.get_result::<(StoredUuid, i64, i64)>(&mut connection).await.optional()?;
-    Ok(found.map(|(id, created_at, last_seen_at)| Player {
+    let found = statement.get_result::<(StoredUuid, i64, i64, Option<i64>)>(&mut connection).await.optional()?;
+    Ok(found.map(|(id, created_at, last_seen_at, banned_at)| Player {
         id: PlayerId(id.0),
         external_id: external_id.clone(),
         created_at: time(created_at),
         last_seen_at: time(last_seen_at),
+        banned_at: banned_at.map(time),
     }))
 }
 
 /// Locks those of `players` that exist and reads them. They are given in ascending order: everybody locks in that order.
-pub(super) async fn lock(
+pub(in crate::postgres) async fn lock(
     mut connection: &AsyncPgConnection,
     realm: RealmId,
     players: &[ExternalId],
 ) -> QueryResult<Vec<Player>> {
     let external_ids = players.iter().map(ExternalId::as_str).collect();
     let statement = LockPlayers { realm: realm.0, external_ids };
-    let rows: Vec<(String, StoredUuid, i64, i64)> = statement.load(&mut connection).await?;
-    let locked = rows.into_iter().map(|(external_id, id, created_at, last_seen_at)| Player {
+    let rows: Vec<(String, StoredUuid, i64, i64, Option<i64>)> = statement.load(&mut connection).await?;
+    let locked = rows.into_iter().map(|(external_id, id, created_at, last_seen_at, banned_at)| Player {
         id: PlayerId(id.0),
         external_id: ExternalId::restore(external_id),
         created_at: time(created_at),
         last_seen_at: time(last_seen_at),
+        banned_at: banned_at.map(time),
     });
     Ok(locked.collect())
 }
@@ -93,7 +104,7 @@ pub(super) async fn lock(
 /// Stores players: new ones, and known ones as they were seen now. Of several states of one player the last is right. They
 /// go in the order of the studio's ids, in which two processes that meet the same new ones wait for each other without a
 /// deadlock.
-pub(super) async fn upsert(
+pub(in crate::postgres) async fn upsert(
     mut connection: &AsyncPgConnection,
     realm: RealmId,
     players: &[&Player],
@@ -112,6 +123,11 @@ pub(super) async fn upsert(
     Ok(statement.execute(&mut connection).await.map(drop)?)
 }
 
+/// Checks that a statement on one locked row changed it.
+fn one_row(changed: usize, what: &'static str) -> Result<(), Trouble> {
+    if changed == 1 { Ok(()) } else { Err(Trouble::Stale { what }) }
+}
+
 #[async_trait]
 impl PlayerReads for PostgresStore {
     async fn profile(
@@ -122,6 +138,30 @@ impl PlayerReads for PostgresStore {
         now: Timestamp,
     ) -> Result<Option<Profile>, StoreError> {
         self.readers.view(|connection| profile(connection, realm, player, limit, now).scope_boxed()).await
+    }
+
+    async fn export_head(&self, realm: RealmId, player: &ExternalId) -> Result<Option<ExportHead>, StoreError> {
+        self.readers.view(|connection| export::head(connection, realm, player).scope_boxed()).await
+    }
+
+    async fn export_entries(
+        &self,
+        realm: RealmId,
+        account: &ExportAccount,
+        after: Position,
+        limit: u32,
+    ) -> Result<Vec<LedgerRow>, StoreError> {
+        self.readers.read(|connection| export::entries(connection, realm, account, after, limit).scope_boxed()).await
+    }
+
+    async fn export_grants(
+        &self,
+        realm: RealmId,
+        player: PlayerId,
+        after: Option<GrantId>,
+        limit: u32,
+    ) -> Result<Vec<Grant>, StoreError> {
+        self.readers.read(|connection| export::grants(connection, realm, player, after, limit).scope_boxed()).await
     }
 }
 
@@ -134,8 +174,8 @@ async fn profile(
 ) -> QueryResult<Option<Profile>> {
     let Some(player) = find(connection, realm, player).await? else { return Ok(None) };
     let newest = economy::GrantFilter { status: None, after: None, limit: i64::from(limit), now };
-    let (last_context_snapshot, counts, recent_grants, mut inventory, wallet) = tokio::try_join!(
-        context(connection, realm, player.id),
+    let ((last_context_snapshot, ban_reason), counts, recent_grants, mut inventory, wallet) = tokio::try_join!(
+        particulars(connection, realm, player.id),
         economy::grant_counts(connection, realm, player.id, now),
         economy::grants_of(connection, realm, player.id, &newest),
         economy::holdings_of(connection, realm, player.id, AssetKind::Item),
@@ -143,16 +183,25 @@ async fn profile(
     )?;
     inventory.retain(|holding| 0 < holding.balance.get());
     let (grants, pending_grants) = (counts.all, counts.pending);
-    Ok(Some(Profile { player, last_context_snapshot, grants, pending_grants, recent_grants, inventory, wallet }))
+    Ok(Some(Profile {
+        player,
+        last_context_snapshot,
+        ban_reason,
+        grants,
+        pending_grants,
+        recent_grants,
+        inventory,
+        wallet,
+    }))
 }
 
-/// Read for a profile only: batches have no use for it, and it may be large.
-async fn context(
+/// Read for a profile or an export only: batches have no use for them, and the context may be large.
+async fn particulars(
     mut connection: &AsyncPgConnection,
     realm: RealmId,
     player: PlayerId,
-) -> QueryResult<Option<JsonObject>> {
-    let statement = FindContext { realm: realm.0, id: player.0 };
-    let (context,) = statement.get_result::<(Option<String>,)>(&mut connection).await?;
-    Ok(context.map(JsonObject::restore))
+) -> QueryResult<(Option<JsonObject>, Option<FreeText>)> {
+    let statement = FindParticulars { realm: realm.0, id: player.0 };
+    let (context, ban_reason) = statement.get_result::<(Option<String>, Option<String>)>(&mut connection).await?;
+    Ok((context.map(JsonObject::restore), ban_reason.map(FreeText::restore)))
 }

@@ -1,0 +1,10 @@
+DROP TABLE installation;
+DROP TABLE audit_log;
+DROP TABLE player_erasures;
+DROP TABLE player_merges;
+DROP TABLE closed_accounts;
+DROP INDEX players_by_merged_into;
+ALTER TABLE players DROP COLUMN deleted_at;
+ALTER TABLE players DROP COLUMN merged_into;
+ALTER TABLE players DROP COLUMN ban_reason;
+ALTER TABLE players DROP COLUMN banned_at;
