@@ -15,6 +15,7 @@ mod machine;
 mod metrics;
 mod pgbench;
 mod phase;
+mod players;
 mod process;
 mod program;
 mod report;
@@ -32,6 +33,8 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tokio::runtime;
 use tokio::task::LocalSet;
+
+pub(crate) use self::players::{PlayersOptions, run as run_players};
 
 use self::machine::Machine;
 use self::report::Report;
@@ -113,16 +116,21 @@ fn setting(text: &str) -> Result<(String, String), &'static str> {
 
 /// Builds what is measured, measures, reports; fails when a balance is not what was acknowledged.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    ensure!(options.connections.iter().all(|&connections| connections != 0), "--connections must not be 0");
+    with_server(options.server_bin.as_deref(), async |binary| measure_everything(options, &binary).await)
+}
+
+/// Measures with the server at `given`, or with one that is built now.
+fn with_server(given: Option<&Path>, measure: impl AsyncFnOnce(PathBuf) -> Result<()>) -> Result<()> {
     if cfg!(debug_assertions) {
         return run_optimised();
     }
-    ensure!(options.connections.iter().all(|&connections| connections != 0), "--connections must not be 0");
-    let binary = match &options.server_bin {
+    let binary = match given {
         Some(path) => path.canonicalize().with_context(|| format!("no server at {}", path.display()))?,
         None => build_server()?,
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
-    LocalSet::new().block_on(&runtime, measure_everything(options, &binary))
+    LocalSet::new().block_on(&runtime, measure(binary))
 }
 
 /// A generator that was built for debugging would take the processor away from what it measures.
