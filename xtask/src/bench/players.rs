@@ -195,6 +195,8 @@ impl Measured<'_> {
         }
         let took = start.elapsed().as_secs_f64();
         peak = peak.max(self.server.process().resident_mb()?);
+        // An export ends its connection.
+        connection.reopen().await?;
         ensure!(last.windows(10).any(|window| window == b"\"manifest\""), "the export has no manifest");
         let (first, growth) = (first.unwrap_or_default(), peak - before);
         println!(

@@ -37,9 +37,11 @@ const WRITER: &str = "
     PRAGMA temp_store = MEMORY;
 ";
 
+/// The page cache (2 MiB for each reader) holds the upper pages of the trees, which all reads share; the leaves that one read
+/// needs come from the system's cache. A larger one only fills with what exports have passed through.
 const READER: &str = "
     PRAGMA query_only = ON;
-    PRAGMA cache_size = -8192;
+    PRAGMA cache_size = -2048;
     PRAGMA temp_store = MEMORY;
 ";
 
