@@ -13,6 +13,7 @@ use domain::tenancy::{Environment, Slug};
 use uuid::Uuid;
 
 use crate::BAD_USAGE;
+use crate::import_options::ImportWhat;
 
 /// Keeps players' money and items for game studios: an exact, replay-safe ledger in one program.
 ///
@@ -95,6 +96,11 @@ pub(crate) enum Command {
     Openapi,
     /// Recompute every balance from the ledger and name what differs
     Verify,
+    /// Move in: bring what another platform exported to a running server, each row once
+    Import {
+        #[command(subcommand)]
+        what: Box<ImportWhat>,
+    },
 }
 
 /// Options of `purser serve`.
@@ -305,7 +311,9 @@ fn read_exactly(arguments: &[OsString]) -> Result<Cli, clap::Error> {
 /// hold a password.
 fn command() -> clap::Command {
     let discreet = |argument: clap::Arg| argument.hide_env_values(true);
-    let derived = Cli::command().mut_args(discreet).mut_subcommand("serve", |serve| serve.mut_args(discreet));
+    let every = |command: clap::Command| command.mut_args(discreet);
+    let derived = every(Cli::command()).mut_subcommand("serve", every);
+    let derived = derived.mut_subcommand("import", |import| import.mut_subcommands(every));
     let serve = derived.find_subcommand("serve").cloned().unwrap_or_default();
     let options = serve.help_template("{options}").render_help().to_string();
     derived.after_help(format!("Options of serve:\n{}", options.trim_end()))

@@ -105,7 +105,8 @@ impl Settings {
             | Command::Game { .. }
             | Command::Keys { .. }
             | Command::Openapi
-            | Command::Verify => None,
+            | Command::Verify
+            | Command::Import { .. } => None,
         };
         let data_dir = common.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
         let url = common.database_url.clone().or(file.database_url);

@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod first_run;
+mod import_options;
 mod logging;
 mod observe;
 mod secret;
@@ -42,8 +43,14 @@ fn main() -> ExitCode {
     }
     match run(cli, settings) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(FAILED, &error),
+        Err(error) => fail(exit_code(&error), &error),
     }
+}
+
+/// What is wrong with the options of an import is known only when its files are looked into.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let is_usage = error.downcast_ref::<importer::Trouble>().is_some_and(importer::Trouble::is_usage);
+    if is_usage { BAD_USAGE } else { FAILED }
 }
 
 fn run(cli: Cli, settings: config::Settings) -> anyhow::Result<()> {
@@ -57,6 +64,7 @@ fn run(cli: Cli, settings: config::Settings) -> anyhow::Result<()> {
             Command::Keys { action } => commands::keys::run(&settings, action).await,
             Command::Openapi => commands::openapi::run(),
             Command::Verify => commands::verify::run(&settings).await,
+            Command::Import { what } => commands::import::run(*what).await,
         }
     })
 }

@@ -1,6 +1,7 @@
 //! The commands other than `serve`: each works beside a running server on the same store.
 
 pub(crate) mod game;
+pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
