@@ -34,6 +34,13 @@ mod stop;
 mod sums;
 mod trouble;
 
+#[cfg(test)]
+mod client_tests;
+#[cfg(test)]
+mod reader_tests;
+#[cfg(test)]
+mod settled_tests;
+
 pub use import::Import;
 pub use kind::Kind;
 pub use mapping::{Choices, Mapping};

@@ -86,6 +86,7 @@ impl Plan {
             place @ (Place::Nowhere | Place::Cell { .. } | Place::Paths(_)) => Ok(place),
         };
         let perhaps = |column: &Option<Column>| column.as_ref().map_or(Ok(Place::Nowhere), located);
+        let player = located(&mapping.player)?;
         let in_list = matches!(mapping.holdings, Holdings::List { .. });
         // An element of a list has its own id and its own object.
         let of_row = |column: &Column| if in_list { Ok(Place::in_json(column)) } else { located(column) };
@@ -118,7 +119,7 @@ impl Plan {
         };
         let only = mapping.only.iter().map(|(column, value)| Ok((located(column)?, value.clone())));
         Ok(Self {
-            player: located(&mapping.player)?,
+            player,
             holdings,
             reason: match &mapping.reason {
                 Reason::Column(column) => Some(located(column)?),

@@ -23,6 +23,12 @@ impl Stop {
         Ok(Self(receiver))
     }
 
+    /// One that is told by `receiver`.
+    #[cfg(test)]
+    pub(crate) fn by(receiver: watch::Receiver<u8>) -> Self {
+        Self(receiver)
+    }
+
     /// Whether it is time.
     pub(crate) fn is_asked(&self) -> bool {
         0 < *self.0.borrow()

@@ -7,6 +7,7 @@ mod crash;
 mod erasure;
 mod export;
 mod first_run;
+mod import;
 mod keys;
 mod migrate;
 mod operations;
