@@ -50,8 +50,6 @@ enum Task {
     },
     /// Measure a real server over HTTP, then prove that it lost and invented nothing
     Bench(bench::Options),
-    /// Measure what a merge, an erasure and an export take, and what everybody else feels meanwhile
-    BenchPlayers(bench::PlayersOptions),
 }
 
 fn main() -> ExitCode {
@@ -64,7 +62,6 @@ fn main() -> ExitCode {
         Task::Openapi { check: true } => openapi::compare(),
         Task::Openapi { check: false } => openapi::write(),
         Task::Bench(options) => bench::run(&options),
-        Task::BenchPlayers(options) => bench::run_players(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,6 +11,8 @@ mod case;
 mod client;
 mod cluster;
 mod figures;
+mod import;
+mod import_source;
 mod machine;
 mod metrics;
 mod pgbench;
@@ -29,12 +31,10 @@ use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use tokio::runtime;
 use tokio::task::LocalSet;
-
-pub(crate) use self::players::{PlayersOptions, run as run_players};
 
 use self::machine::Machine;
 use self::report::Report;
@@ -43,7 +43,10 @@ use crate::workspace;
 
 /// What to measure, and with which server.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// The store of the server; PostgreSQL is a private one, as durable as it comes
     #[arg(long, value_enum, default_value_t = Databases::Sqlite)]
     database: Databases,
@@ -77,6 +80,15 @@ pub(crate) struct Options {
     /// Measure this binary instead of building one
     #[arg(long, value_name = "PATH")]
     server_bin: Option<PathBuf>,
+}
+
+/// What is measured when it is not single requests.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Measure `purser import`, kill it and the server at random points, and compare the sums
+    Import(import::Options),
+    /// Measure what a merge, an erasure and an export take, and what everybody else feels meanwhile
+    Players(players::PlayersOptions),
 }
 
 /// Which databases to measure on.
@@ -116,21 +128,21 @@ fn setting(text: &str) -> Result<(String, String), &'static str> {
 
 /// Builds what is measured, measures, reports; fails when a balance is not what was acknowledged.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    ensure!(options.connections.iter().all(|&connections| connections != 0), "--connections must not be 0");
-    with_server(options.server_bin.as_deref(), async |binary| measure_everything(options, &binary).await)
-}
-
-/// Measures with the server at `given`, or with one that is built now.
-fn with_server(given: Option<&Path>, measure: impl AsyncFnOnce(PathBuf) -> Result<()>) -> Result<()> {
     if cfg!(debug_assertions) {
         return run_optimised();
     }
-    let binary = match given {
+    ensure!(options.connections.iter().all(|&connections| connections != 0), "--connections must not be 0");
+    let server_bin = match &options.other {
+        None => &options.server_bin,
+        Some(Other::Import(options)) => &options.server_bin,
+        Some(Other::Players(options)) => &options.server_bin,
+    };
+    let binary = match server_bin {
         Some(path) => path.canonicalize().with_context(|| format!("no server at {}", path.display()))?,
         None => build_server()?,
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
-    LocalSet::new().block_on(&runtime, measure(binary))
+    LocalSet::new().block_on(&runtime, measure_everything(options, &binary))
 }
 
 /// A generator that was built for debugging would take the processor away from what it measures.
@@ -161,6 +173,11 @@ async fn measure_everything(options: &Options, binary: &Path) -> Result<()> {
     // Below the build output and not in /tmp, which often is memory and makes every flush free.
     let parent = workspace::metadata()?.target_directory;
     fs::create_dir_all(&parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    match &options.other {
+        Some(Other::Import(options)) => return import::run(options, binary, &parent).await,
+        Some(Other::Players(options)) => return players::run(options, binary, &parent).await,
+        None => {}
+    }
     let mut databases = Vec::new();
     for &database in options.database.each() {
         databases.push(suite::run(options, binary, &parent, database).await?);

@@ -1,4 +1,4 @@
-//! `bench-players`: how long a merge, an erasure and an export take, what they cost in memory, and what everybody else feels.
+//! `bench players`: how long a merge, an erasure and an export take, what they cost in memory, and what everybody else feels.
 //!
 //! Beside each of the long ones, another connection credits another player without a pause: the longest of those credits is
 //! how long the store was held up.
@@ -19,11 +19,9 @@ use tokio::time::{sleep, timeout};
 use super::client::{Connection, Target, read};
 use super::cluster::Postgres;
 use super::figures::median;
-use super::machine::Machine;
 use super::program::Program;
 use super::server::Server;
 use super::{Database, Databases};
-use crate::workspace;
 
 /// Longer than any of these requests may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -51,20 +49,15 @@ pub(crate) struct PlayersOptions {
     database: Databases,
     /// Measure this binary instead of building one
     #[arg(long, value_name = "PATH")]
-    server_bin: Option<PathBuf>,
+    pub(super) server_bin: Option<PathBuf>,
 }
 
-/// Measures on each database in turn.
-pub(crate) fn run(options: &PlayersOptions) -> Result<()> {
-    super::with_server(options.server_bin.as_deref(), async |binary| {
-        println!("{}", Machine::inspect());
-        let parent = workspace::metadata()?.target_directory;
-        std::fs::create_dir_all(&parent).with_context(|| format!("cannot create {}", parent.display()))?;
-        for &database in options.database.each() {
-            on(&binary, &parent, database).await?;
-        }
-        Ok(())
-    })
+/// Measures `binary` on each database in turn, with the data below `parent`.
+pub(crate) async fn run(options: &PlayersOptions, binary: &Path, parent: &Path) -> Result<()> {
+    for &database in options.database.each() {
+        on(binary, parent, database).await?;
+    }
+    Ok(())
 }
 
 async fn on(binary: &Path, parent: &Path, database: Database) -> Result<()> {

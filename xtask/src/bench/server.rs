@@ -32,6 +32,8 @@ pub(crate) struct Server {
     /// What it holds in memory before the first request that matters.
     pub(crate) idle_mb: f64,
     program: Program,
+    address: SocketAddr,
+    key: String,
     target: Target,
     child: Child,
     process: Process,
@@ -45,20 +47,34 @@ impl Server {
         let address = free_address()?;
         let target = Target::new(address, &key)?;
         let start = Instant::now();
-        let child = program
-            .command()
-            .args(["serve", "--migrate", "--no-demo", "--listen", &address.to_string()])
-            .stdout(log(&program.folder, "stdout.log")?)
-            .stderr(log(&program.folder, "stderr.log")?)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.binary.display()))?;
+        let child = spawn(&program, address)?;
         let process = Process::new(child.id());
-        let mut server = Self { startup_ms: 0.0, idle_mb: 0.0, program, target, child, process };
+        let mut server = Self { startup_ms: 0.0, idle_mb: 0.0, program, address, key, target, child, process };
         server.wait_for_200("/healthz", start).await?;
         server.startup_ms = start.elapsed().as_secs_f64() * 1_000.0;
         server.idle_mb = server.process.resident_mb()?;
         server.wait_for_200("/readyz", start).await?;
         Ok(server)
+    }
+
+    /// Kills it as a power cut does, and starts it again where it was.
+    pub(crate) async fn kill_and_start(&mut self) -> Result<()> {
+        self.child.kill().context("cannot kill the server")?;
+        self.child.wait().context("cannot bury the server")?;
+        let start = Instant::now();
+        self.child = spawn(&self.program, self.address)?;
+        self.process = Process::new(self.child.id());
+        self.wait_for_200("/readyz", start).await
+    }
+
+    /// Where it is, as a client is told.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What opens it.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
     /// How to call it.
@@ -128,6 +144,16 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn spawn(program: &Program, address: SocketAddr) -> Result<Child> {
+    program
+        .command()
+        .args(["serve", "--migrate", "--no-demo", "--listen", &address.to_string()])
+        .stdout(log(&program.folder, "stdout.log")?)
+        .stderr(log(&program.folder, "stderr.log")?)
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.binary.display()))
 }
 
 /// An address that was free a moment ago: the contract has no way to ask the server which port it took.
