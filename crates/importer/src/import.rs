@@ -58,6 +58,12 @@ impl Import {
         }
         let sources = self.files.iter().map(|path| Source::find(path, &self.reading));
         let sources = sources.collect::<Result<Vec<_>, _>>()?;
+        let mut paths: Vec<_> = self.files.iter().collect();
+        paths.sort_unstable();
+        if let Some(twice) = paths.windows(2).find_map(|pair| pair.first().filter(|first| pair.last() == Some(*first)))
+        {
+            return Err(Trouble::Usage(format!("{} is named twice: its rows would count twice", twice.display())));
+        }
         if sources.iter().any(Source::is_stdin) {
             if 1 < sources.len() {
                 return Err(Trouble::Usage("standard input (-) is read alone, without other files".to_owned()));

@@ -3,7 +3,8 @@
 //! A key is made of the import's name, of whose and of what the row is (or of the id that the source gives it), and of which
 //! one of those it is: the first row of a player's gold, the second. Not of how many: a row whose number was changed is
 //! still that row, and the server refuses it instead of adding it to what was brought in before. Nor of where in a file it
-//! stands: lines may be added, removed and mixed, files may be renamed, split and joined.
+//! stands: files may be renamed, joined and sorted by player, and other players' lines come and go. Only the order among rows
+//! of one player and currency counts, unless the source has ids.
 //!
 //! Counting takes eight bytes and some for every row in the files: the price of two equal rows being two.
 

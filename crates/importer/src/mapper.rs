@@ -13,6 +13,10 @@ use crate::place::{Found, Place, Record};
 use crate::quantity::Quantity;
 use crate::row::{Event, FailedRow, Row};
 
+/// The longest row, in bytes of its texts. Far more than the server takes, and little enough that a body which has room for
+/// one more row is never too large, even if all of it must be escaped.
+const ROW_BYTES_MAX: usize = 256 * 1024;
+
 /// Where everything is in the lines of one file.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -313,6 +317,10 @@ impl Mapper {
         };
         if let Err(why) = &object {
             wrong = wrong.or_else(|| Some(format!("{} {why}", self.kind.object_member().unwrap_or_default())));
+        }
+        let texts = [asset.as_deref().ok(), reason.as_deref(), object.as_ref().ok().and_then(Option::as_deref)];
+        if ROW_BYTES_MAX < player.len() + texts.into_iter().flatten().map(str::len).sum::<usize>() {
+            wrong = wrong.or_else(|| Some("the row is larger than 256 KiB".to_owned()));
         }
         match (wrong, asset, object) {
             (None, Ok(asset), Ok(object)) => {

@@ -215,6 +215,17 @@ fn a_mended_row_keeps_its_key_and_a_key_is_used_once() {
 }
 
 #[test]
+fn a_row_that_no_call_has_room_for_fails_alone() {
+    let line = |text: &str| {
+        format!("{{\"externalPlayerId\":\"p\",\"itemKey\":\"i\",\"quantity\":1,\"parameters\":{{\"t\":\"{text}\"}}}}\n")
+    };
+    let ndjson = [line("small"), line(&"x".repeat(300_000)), line(&"y".repeat(17 << 20))].concat();
+    let seen = read(Kind::Inventory, None, &Choices::default(), "i.ndjson", ndjson.as_bytes()).unwrap();
+    assert_eq!(holdings(&seen), [("p", "i", 1)]);
+    assert_eq!(errors(&seen), [(2, "the row is larger than 256 KiB"), (3, "the line is longer than 16 MiB")]);
+}
+
+#[test]
 fn what_cannot_work_is_refused_before_anything_is_read() {
     let refused = |choices: &Choices, name: &str, bytes: &[u8]| {
         let trouble = read(Kind::Wallet, None, choices, name, bytes).unwrap_err();

@@ -50,7 +50,7 @@ pub async fn run(import: &Import) -> Result<Receipt, Trouble> {
 /// Runs `import` until `stop` says so.
 pub(crate) async fn run_until(import: &Import, stop: Stop) -> Result<Receipt, Trouble> {
     let sources = import.sources()?;
-    reader(import, &sources, Position::default()).check()?;
+    unread(import, &sources).check()?;
     let Some(key) = &import.key else {
         return Err(Trouble::Usage("give the server's API key, best in the environment: PURSER_API_KEY".to_owned()));
     };
@@ -90,8 +90,8 @@ pub(crate) async fn run_until(import: &Import, stop: Stop) -> Result<Receipt, Tr
 fn look(import: &Import) -> Result<Receipt, Trouble> {
     let sources = import.sources()?;
     let mut state = State::begin(identity(import, &sources, String::new()));
+    unread(import, &sources).check()?;
     let reader = reader(import, &sources, Position::default());
-    reader.check()?;
     let mut told = 0;
     reader.read(|batch| {
         for row in &batch.failed {
@@ -111,10 +111,20 @@ fn look(import: &Import) -> Result<Receipt, Trouble> {
     Ok(Receipt::of(&state, files, PathBuf::new()).of_dry_run())
 }
 
+/// One that goes on after `settled`.
 fn reader(import: &Import, sources: &[Source], settled: Position) -> Reader {
     let bytes: u64 = sources.iter().map(|source| source.bytes).sum();
     let rows = usize::try_from((bytes / LINE_BYTES_GUESSED).min(ROWS_GUESSED_MAX)).unwrap_or_default();
-    let mapper = Mapper::new(import.kind, import.mapping.clone(), Keys::new(&import.name, rows));
+    reader_for(rows, import, sources, settled)
+}
+
+/// One that only looks whether the files can be read.
+fn unread(import: &Import, sources: &[Source]) -> Reader {
+    reader_for(0, import, sources, Position::default())
+}
+
+fn reader_for(rows_expected: usize, import: &Import, sources: &[Source], settled: Position) -> Reader {
+    let mapper = Mapper::new(import.kind, import.mapping.clone(), Keys::new(&import.name, rows_expected));
     Reader::new(import.kind, sources.to_vec(), mapper, settled)
 }
 
