@@ -1,6 +1,8 @@
 //! The server, called over HTTP: one request, one answer. Follows no redirect and uses no proxy: the key goes to the address
 //! that was given and nowhere else.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -235,8 +237,26 @@ fn connector(with_tls: bool) -> Result<HttpsConnector<HttpConnector>, Trouble> {
     Ok(HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http))
 }
 
-/// The last of the causes says what happened.
-fn unknown(error: &(dyn std::error::Error + 'static)) -> Failure {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    Failure::Unknown(causes.last().map(ToString::to_string).unwrap_or_default(), None)
+/// The last of the causes says what happened. A certificate that is not trusted will not be trusted in a minute either.
+fn unknown(error: &(dyn Error + 'static)) -> Failure {
+    let (mut cause, mut last, mut is_mistrusted) = (Some(error), String::new(), false);
+    while let Some(error) = cause {
+        last = error.to_string();
+        is_mistrusted |= is_mistrust(error);
+        cause = error.source();
+    }
+    if is_mistrusted {
+        let advice = "SSL_CERT_FILE may name a file with certificates to trust";
+        return Failure::Final(Trouble::Refused(format!("the server is not trusted ({last}); {advice}")));
+    }
+    Failure::Unknown(last, None)
+}
+
+/// Errors of input and output hold others that are not among their causes.
+fn is_mistrust(error: &(dyn Error + 'static)) -> bool {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return matches!(tls, rustls::Error::InvalidCertificate(_));
+    }
+    let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    held.is_some_and(|held| is_mistrust(held))
 }

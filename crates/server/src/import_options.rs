@@ -37,6 +37,7 @@ pub(crate) enum ImportWhat {
 
 /// Where currencies and amounts are.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "What a line says")]
 pub(crate) struct WalletOptions {
     /// The column that names the currency [default: economyKey]
     #[arg(long, value_name = "COLUMN", conflicts_with_all = ["currency_key", "wallet_columns", "wallet_map"])]
@@ -64,6 +65,7 @@ pub(crate) struct WalletOptions {
 
 /// Where items and quantities are.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "What a line says")]
 pub(crate) struct InventoryOptions {
     /// The column that names the item, or the member of an element of --item-list [default: itemKey]
     #[arg(long, value_name = "COLUMN", conflicts_with_all = ["item_key", "item_columns", "item_map"])]
@@ -99,6 +101,7 @@ pub(crate) struct InventoryOptions {
 
 /// What wallets and inventories have in common.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "What a line says")]
 pub(crate) struct HoldingsOptions {
     /// The column that says why, for the ledger [default: reason, if it is there]
     #[arg(long, value_name = "COLUMN", conflicts_with = "reason_text")]
@@ -115,6 +118,7 @@ pub(crate) struct HoldingsOptions {
 
 /// Where what is known of players is.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "What a line says")]
 pub(crate) struct PlayersOptions {
     /// Columns that are put together to what is known of the player
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', conflicts_with = "context_object")]
@@ -128,6 +132,7 @@ pub(crate) struct PlayersOptions {
 /// What all imports have in common. A column is named by its header; by a path where it holds JSON, as `value.quantity` or
 /// `/value/quantity`; by such a path alone in NDJSON.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "The import")]
 pub(crate) struct ImportOptions {
     /// What to read: .csv, .tsv, .ndjson, .jsonl, each also with .gz; - for standard input
     #[arg(required = true, value_name = "FILE")]
