@@ -249,7 +249,8 @@ async fn an_import_that_is_asked_to_stop_says_how_to_go_on_and_does() {
     let folder = purser.home().path().to_owned();
     let text = csv();
     std::fs::write(folder.join(FILE), &text).unwrap();
-    let importing = import(&folder, purser.address(), purser.key(), &MAPPED).spawn().expect("it starts");
+    let quietly = [&MAPPED[..], &["--quiet"]].concat();
+    let importing = import(&folder, purser.address(), purser.key(), &quietly).spawn().expect("it starts");
     let api = purser.api();
     eventually("a row arrives", async || (api.get("players/p0").await.status == 200).then_some(())).await;
     let interrupt = format!("kill -INT {}", importing.id().expect("it runs"));
