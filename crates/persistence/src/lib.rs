@@ -3,6 +3,7 @@
 //! An adapter must not decide anything: it loads what a decision needs, asks the domain, and stores the answer, all in one
 //! transaction that it alone opens.
 
+mod detached;
 pub mod migrations;
 pub mod postgres;
 mod rows;

@@ -179,6 +179,63 @@ async fn credits_to_both_players_during_merges_are_neither_lost_nor_doubled() {
 }
 
 #[tokio::test]
+async fn a_kill_among_merges_and_erasures_leaves_nothing_half_done() {
+    const ROUNDS: u64 = 4;
+    let mut purser = Purser::start().await;
+    let mut paid = 0;
+    for round in 0..ROUNDS {
+        let api = purser.api();
+        // Pairs of players who hold the same and different things, to be merged, and every other target to be erased.
+        for pair in 0..30 {
+            for (player, currency) in [("source", "gold"), ("source", "gems"), ("target", "gold")] {
+                let player = format!("{player}-{round}-{pair}");
+                api.credit(&player, currency, json!({ "amount": 1, "reason": "r" })).await.ok(200);
+                paid += 1;
+            }
+        }
+        let mut lives = JoinSet::new();
+        for pair in 0..30 {
+            let api = api.clone();
+            lives.spawn(async move {
+                let path = format!("players/source-{round}-{pair}/merge-into/target-{round}-{pair}");
+                let merged =
+                    api.try_post(&path, &json!({ "idempotencyKey": "m" })).await.is_ok_and(|it| it.status == 200);
+                let path = format!("players/target-{round}-{pair}/delete");
+                if pair % 2 == 0 {
+                    drop(api.try_post(&path, &json!({ "idempotencyKey": "d" })).await);
+                }
+                (pair, merged)
+            });
+        }
+        let first = lives.join_next().await.expect("there are some").unwrap();
+        purser.kill().await;
+        let mut answered = lives.join_all().await;
+        answered.push(first);
+        purser.restart().await;
+        let api = purser.api();
+        for (pair, merged) in answered {
+            let path = format!("players/source-{round}-{pair}/merge-into/target-{round}-{pair}");
+            let repeated = api.post(&path, &json!({ "idempotencyKey": "m" })).await.data(200);
+            let first_time = repeated["status"] == "merged";
+            assert!(!(merged && first_time), "what was answered is kept: {repeated}");
+            let counts = [&repeated["counts"]["walletsMerged"], &repeated["counts"]["walletLedgerRowsMoved"]];
+            let expected = if first_time { 2 } else { 0 };
+            assert_eq!(counts, [&json!(expected), &json!(expected)], "all of it or nothing: {repeated}");
+            if pair % 2 == 1 {
+                let target = format!("target-{round}-{pair}");
+                assert_eq!(
+                    (api.balance(&target, "gold").await, api.balance(&target, "gems").await),
+                    (Some(2), Some(1))
+                );
+            }
+        }
+        // Of each pair an account of gold that is closed, the other one, and the gems; and the pair of entries.
+        let entries = paid + 2 * 30 * (round + 1);
+        assert_eq!(purser.verified().await, (3 * 30 * (round + 1), entries));
+    }
+}
+
+#[tokio::test]
 async fn an_erased_player_leaves_the_books_and_nothing_else() {
     let mut purser = Purser::start().await;
     let api = purser.api();

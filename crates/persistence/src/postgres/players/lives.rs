@@ -2,8 +2,6 @@
 //! command must see in statements that see what the locks protect, lets it decide, and stores the effect. The entry of the
 //! audit log, whose id belongs to this one command, tells whether a commit in doubt is stored.
 
-use std::panic::resume_unwind;
-
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Binary};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -15,6 +13,7 @@ use domain::store::StoreError;
 use scoped_futures::ScopedFutureExt;
 
 use super::{ban, erase, merge};
+use crate::detached::detached;
 use crate::postgres::PostgresStore;
 use crate::postgres::attempts::transaction_id;
 use crate::postgres::statement::statement;
@@ -65,13 +64,7 @@ impl PlayerStore for PostgresStore {
     async fn erase(&self, command: &EraseCommand) -> Result<EraseOutcome, StoreError> {
         // On a task of its own: a caller who goes away must not leave a player who lost their texts but not their name.
         let (lanes, command) = (self.lanes.clone(), command.clone());
-        match tokio::spawn(async move { erase::erase(&lanes, &command).await }).await {
-            Ok(outcome) => outcome,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(cancelled) => Err(StoreError::unavailable(cancelled)),
-            },
-        }
+        detached(async move { erase::erase(&lanes, &command).await }).await
     }
 
     async fn agree_on_secret(&self, check: IdentityDigest) -> Result<IdentityDigest, StoreError> {

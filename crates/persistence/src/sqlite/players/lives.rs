@@ -1,7 +1,5 @@
 //! What happens to players in SQLite, each change in one transaction on the writer thread.
 
-use std::panic::resume_unwind;
-
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel::sql_types::Binary;
@@ -14,6 +12,7 @@ use domain::store::StoreError;
 
 use super::blank::{self, Blanked};
 use super::{ban, erase, merge};
+use crate::detached::detached;
 use crate::rows::StoredDigest;
 use crate::sqlite::statement::statement;
 use crate::sqlite::{SqliteStore, connection};
@@ -53,13 +52,7 @@ impl PlayerStore for SqliteStore {
     async fn erase(&self, command: &EraseCommand) -> Result<EraseOutcome, StoreError> {
         // On a task of its own: a caller who goes away must not leave a player who lost their texts but not their name.
         let (store, command) = (self.clone(), command.clone());
-        match tokio::spawn(async move { store.erase_in_pieces(command).await }).await {
-            Ok(outcome) => outcome,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(cancelled) => Err(StoreError::unavailable(cancelled)),
-            },
-        }
+        detached(async move { store.erase_in_pieces(command).await }).await
     }
 
     async fn agree_on_secret(&self, check: IdentityDigest) -> Result<IdentityDigest, StoreError> {
