@@ -5,6 +5,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use domain::economy::Actor;
 use domain::keys::{Keys, NewKey, PermissionSet};
 use domain::tenancy::{DirectoryError, Environment, Slug, Tenancy};
 use domain::text::FreeText;
@@ -26,8 +27,12 @@ pub(crate) async fn make_demo(tenancy: &Tenancy, keys: &Keys) -> anyhow::Result<
     tenancy.create_game(demo.clone(), demo.clone()).await?;
     let realm = tenancy.find_realm(&demo, &demo, Environment::Sandbox).await?;
     let name = FreeText::try_new("first run")?;
-    let (minted, _) =
-        keys.issue(NewKey { realm, name, permissions: PermissionSet::ServerIntegration, lifetime: None }).await?;
+    let (minted, _) = keys
+        .issue(
+            &Actor::new("first_run"),
+            NewKey { realm, name, permissions: PermissionSet::ServerIntegration, lifetime: None },
+        )
+        .await?;
     Ok(Some(minted.reveal().to_owned()))
 }
 

@@ -133,7 +133,7 @@ async fn no_key_is_in_the_store_or_in_the_log() {
         assert!(!ended.err.contains(secret.as_str()), "the log has a key: {}", line_with(&ended.err, secret));
     }
     // The search finds what is there.
-    assert_eq!(purser.home().store().places_with("first run").await.len(), 1);
+    assert!(!purser.home().store().places_with("first run").await.is_empty());
 }
 
 fn line_with<'t>(text: &'t str, part: &str) -> &'t str {

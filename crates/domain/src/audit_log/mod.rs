@@ -40,11 +40,17 @@ pub enum AuditAction {
     MigrateWallet,
     /// Items were brought in from another platform.
     MigrateInventory,
+    /// An API key was issued.
+    KeyIssue,
+    /// An API key was replaced by a new one.
+    KeyRotate,
+    /// An API key was ended.
+    KeyRevoke,
 }
 
 impl AuditAction {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::PlayerBan,
         Self::PlayerUnban,
         Self::PlayerMerge,
@@ -53,6 +59,9 @@ impl AuditAction {
         Self::MigratePlayers,
         Self::MigrateWallet,
         Self::MigrateInventory,
+        Self::KeyIssue,
+        Self::KeyRotate,
+        Self::KeyRevoke,
     ];
 
     /// The name used in storage and on the wire.
@@ -66,6 +75,9 @@ impl AuditAction {
             Self::MigratePlayers => "migrate.players",
             Self::MigrateWallet => "migrate.wallet",
             Self::MigrateInventory => "migrate.inventory",
+            Self::KeyIssue => "key.issue",
+            Self::KeyRotate => "key.rotate",
+            Self::KeyRevoke => "key.revoke",
         }
     }
 

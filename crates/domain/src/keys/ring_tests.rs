@@ -8,7 +8,9 @@ use tokio::sync::Notify;
 
 use super::test_keys::*;
 use super::*;
+use crate::audit_log::AuditEntry;
 use crate::clock::{Clock, Timestamp};
+use crate::economy::Actor;
 use crate::store::StoreError;
 use crate::tenancy::RealmId;
 
@@ -214,7 +216,7 @@ impl KeyStore for SlowStore {
         Ok(vec![self.record.lock().unwrap().clone()])
     }
 
-    async fn apply(&self, change: &KeyChange) -> Result<(), StoreError> {
+    async fn apply(&self, change: &KeyChange, _: &AuditEntry) -> Result<(), StoreError> {
         let KeyChange::Revoke { revocation, .. } = change else { panic!("the test only revokes: {change:?}") };
         self.record.lock().unwrap().revocation = Some(revocation.clone());
         Ok(())
@@ -240,7 +242,7 @@ async fn a_record_read_before_a_revocation_is_not_trusted_after_it() {
         async move { ring.check(Some(&text)).await }
     });
     store.asked.notified().await;
-    keys.revoke(id, None).await.unwrap();
+    keys.revoke(&Actor::new("command_line"), id, None).await.unwrap();
     store.answer.notify_one();
     // The request that came before the revocation may pass; the next one may not.
     drop(early.await.unwrap());

@@ -7,11 +7,13 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::{KeyChange, KeyId, KeyRecord, KeyRing, KeyStore, MintedKey, PermissionSet, Revocation};
+use crate::audit_log::{AuditAction, AuditEntry, AuditId};
 use crate::clock::{Clock, Timestamp};
+use crate::economy::Actor;
 use crate::ids::Ids;
 use crate::store::StoreError;
 use crate::tenancy::{Environment, Realm};
-use crate::text::FreeText;
+use crate::text::{FreeText, JsonObject};
 
 /// For how long a rotated key goes on working beside its successor unless told otherwise.
 pub const ROTATION_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -61,11 +63,13 @@ impl Keys {
     }
 
     /// Issues a key. Its text is in the answer, this once.
-    pub async fn issue(&self, new: NewKey) -> Result<(MintedKey, KeyRecord), KeyError> {
+    /// `actor` is who issues it.
+    pub async fn issue(&self, actor: &Actor, new: NewKey) -> Result<(MintedKey, KeyRecord), KeyError> {
         let now = self.clock.now();
         let expires_at = new.lifetime.map(|lifetime| now.plus(lifetime));
         let (minted, record) = self.mint(new.realm, new.name, new.permissions, now, expires_at);
-        self.store.apply(&KeyChange::Issue(Box::new(record.clone()))).await?;
+        let audit = self.audited(actor, AuditAction::KeyIssue, &record, now, None);
+        self.store.apply(&KeyChange::Issue(Box::new(record.clone())), &audit).await?;
         Ok((minted, record))
     }
 
@@ -79,7 +83,7 @@ impl Keys {
     ///
     /// # Errors
     /// [`KeyError::NotFound`], or [`KeyError::Revoked`] or [`KeyError::Expired`] when there is nothing left to replace.
-    pub async fn rotate(&self, id: Uuid, overlap: Duration) -> Result<(MintedKey, KeyRecord), KeyError> {
+    pub async fn rotate(&self, actor: &Actor, id: Uuid, overlap: Duration) -> Result<(MintedKey, KeyRecord), KeyError> {
         let old = self.find(id).await?;
         let now = self.clock.now();
         if old.revocation.is_some() {
@@ -93,7 +97,9 @@ impl Keys {
         let expires_at = old.expires_at.map(|expires_at| now.plus(expires_at.since(old.created_at)));
         let (minted, mut record) = self.mint(old.realm, old.name, old.permissions, now, expires_at);
         record.rotated_from = Some(old.id);
-        self.store.apply(&KeyChange::Rotate { new: Box::new(record.clone()), old: old.id, old_expires_at }).await?;
+        let audit = self.audited(actor, AuditAction::KeyRotate, &record, now, None);
+        let change = KeyChange::Rotate { new: Box::new(record.clone()), old: old.id, old_expires_at };
+        self.store.apply(&change, &audit).await?;
         self.ring.forget(&old.public_id);
         Ok((minted, record))
     }
@@ -102,16 +108,47 @@ impl Keys {
     ///
     /// # Errors
     /// [`KeyError::NotFound`].
-    pub async fn revoke(&self, id: Uuid, reason: Option<FreeText>) -> Result<KeyRecord, KeyError> {
+    pub async fn revoke(&self, actor: &Actor, id: Uuid, reason: Option<FreeText>) -> Result<KeyRecord, KeyError> {
         let mut key = self.find(id).await?;
         if key.revocation.is_none() {
             let revocation = Revocation { at: self.clock.now(), reason };
             let (realm, id) = (key.realm.id, key.id);
-            self.store.apply(&KeyChange::Revoke { realm, id, revocation: revocation.clone() }).await?;
+            let why = revocation.reason.clone();
+            let audit = self.audited(actor, AuditAction::KeyRevoke, &key, revocation.at, why);
+            self.store.apply(&KeyChange::Revoke { realm, id, revocation: revocation.clone() }, &audit).await?;
             key.revocation = Some(revocation);
         }
         self.ring.forget(&key.public_id);
         Ok(key)
+    }
+
+    /// The audit entry of what `actor` did to `key`, which it names by what may be shown of it.
+    fn audited(
+        &self,
+        actor: &Actor,
+        action: AuditAction,
+        key: &KeyRecord,
+        at: Timestamp,
+        reason: Option<FreeText>,
+    ) -> AuditEntry {
+        let details = serde_json::json!({
+            "keyId": key.id.0,
+            "keyPrefix": key.display_prefix(),
+            "name": key.name.as_str(),
+            "permissionSet": key.permissions.as_str(),
+            "rotatedFrom": key.rotated_from.map(|old| old.0),
+        });
+        AuditEntry {
+            realm: key.realm.id,
+            id: AuditId(self.ids.next(at)),
+            at,
+            actor: actor.clone(),
+            action,
+            player: None,
+            into: None,
+            reason,
+            details: Some(JsonObject::restore(details.to_string())),
+        }
     }
 
     async fn find(&self, id: Uuid) -> Result<KeyRecord, KeyError> {

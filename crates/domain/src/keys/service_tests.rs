@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::test_keys::*;
 use super::*;
+use crate::audit_log::{AuditAction, AuditEntry};
 use crate::clock::{Clock, Timestamp};
+use crate::economy::Actor;
 use crate::store::StoreError;
 use crate::tenancy::RealmId;
 use crate::text::FreeText;
@@ -21,6 +23,7 @@ const MOMENT: Duration = Duration::from_micros(1);
 struct CountingStore {
     keys: Mutex<Vec<KeyRecord>>,
     applied: Mutex<Vec<KeyChange>>,
+    audited: Mutex<Vec<AuditEntry>>,
 }
 
 #[async_trait]
@@ -33,7 +36,7 @@ impl KeyStore for CountingStore {
         Ok(self.keys.lock().unwrap().clone())
     }
 
-    async fn apply(&self, change: &KeyChange) -> Result<(), StoreError> {
+    async fn apply(&self, change: &KeyChange, audit: &AuditEntry) -> Result<(), StoreError> {
         let mut keys = self.keys.lock().unwrap();
         match change {
             KeyChange::Issue(new) => keys.push(KeyRecord::clone(new)),
@@ -46,12 +49,17 @@ impl KeyStore for CountingStore {
             }
         }
         self.applied.lock().unwrap().push(change.clone());
+        self.audited.lock().unwrap().push(audit.clone());
         Ok(())
     }
 
     async fn mark_used(&self, _uses: &[(RealmId, KeyId, Timestamp)]) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+fn operator() -> Actor {
+    Actor::new("command_line")
 }
 
 struct Office {
@@ -72,7 +80,7 @@ impl Office {
     async fn issue(&self, lifetime: Option<Duration>) -> (MintedKey, KeyRecord) {
         let name = FreeText::try_new("back end").unwrap();
         let new = NewKey { realm: realm(), name, permissions: PermissionSet::Admin, lifetime };
-        self.keys.issue(new).await.unwrap()
+        self.keys.issue(&operator(), new).await.unwrap()
     }
 
     async fn admits(&self, key: &MintedKey) -> bool {
@@ -110,7 +118,7 @@ async fn a_revoked_key_is_refused_at_the_very_next_check() {
     let (minted, record) = office.issue(None).await;
     assert!(office.admits(&minted).await);
     let reason = Some(FreeText::try_new("leaked").unwrap());
-    let revoked = office.keys.revoke(record.id.0, reason.clone()).await.unwrap();
+    let revoked = office.keys.revoke(&operator(), record.id.0, reason.clone()).await.unwrap();
     assert_eq!(revoked.revocation, Some(Revocation { at: office.clock.now(), reason }));
     assert_eq!(office.stored(record.id), revoked);
     assert!(matches!(office.ring.check(Some(minted.reveal())).await, Err(Denied::Revoked)));
@@ -120,10 +128,10 @@ async fn a_revoked_key_is_refused_at_the_very_next_check() {
 async fn revoking_again_changes_nothing() {
     let office = Office::open();
     let (_, record) = office.issue(None).await;
-    let first = office.keys.revoke(record.id.0, None).await.unwrap();
+    let first = office.keys.revoke(&operator(), record.id.0, None).await.unwrap();
     office.clock.advance(HOUR);
     let reason = Some(FreeText::try_new("second thoughts").unwrap());
-    assert_eq!(office.keys.revoke(record.id.0, reason).await.unwrap(), first);
+    assert_eq!(office.keys.revoke(&operator(), record.id.0, reason).await.unwrap(), first);
     assert_eq!(office.store.applied.lock().unwrap().len(), 2, "one issue and one revocation");
 }
 
@@ -132,7 +140,7 @@ async fn a_rotated_key_works_beside_its_successor_until_the_overlap_ends() {
     let office = Office::open();
     let (old, record) = office.issue(None).await;
     assert!(office.admits(&old).await);
-    let (new, successor) = office.keys.rotate(record.id.0, HOUR).await.unwrap();
+    let (new, successor) = office.keys.rotate(&operator(), record.id.0, HOUR).await.unwrap();
     assert_eq!(successor.rotated_from, Some(record.id));
     assert_eq!(
         (successor.realm, &successor.name, successor.permissions),
@@ -152,7 +160,7 @@ async fn a_rotation_without_overlap_ends_the_old_key_at_once() {
     let office = Office::open();
     let (old, record) = office.issue(None).await;
     assert!(office.admits(&old).await);
-    let (new, _) = office.keys.rotate(record.id.0, Duration::ZERO).await.unwrap();
+    let (new, _) = office.keys.rotate(&operator(), record.id.0, Duration::ZERO).await.unwrap();
     assert!(matches!(office.ring.check(Some(old.reveal())).await, Err(Denied::Expired)));
     assert!(office.admits(&new).await);
 }
@@ -162,7 +170,7 @@ async fn a_rotation_never_prolongs_the_old_key_and_gives_the_new_one_its_lifetim
     let office = Office::open();
     let (_, record) = office.issue(Some(HOUR)).await;
     office.clock.advance(HOUR / 2);
-    let (_, successor) = office.keys.rotate(record.id.0, ROTATION_OVERLAP).await.unwrap();
+    let (_, successor) = office.keys.rotate(&operator(), record.id.0, ROTATION_OVERLAP).await.unwrap();
     assert_eq!(office.stored(record.id).expires_at, record.expires_at);
     assert_eq!(successor.expires_at, Some(office.clock.now().plus(HOUR)));
 }
@@ -171,23 +179,43 @@ async fn a_rotation_never_prolongs_the_old_key_and_gives_the_new_one_its_lifetim
 async fn what_has_ended_is_not_rotated_and_what_is_unknown_is_not_found() {
     let office = Office::open();
     let (_, revoked) = office.issue(None).await;
-    office.keys.revoke(revoked.id.0, None).await.unwrap();
+    office.keys.revoke(&operator(), revoked.id.0, None).await.unwrap();
     let (_, expired) = office.issue(Some(HOUR)).await;
     office.clock.advance(HOUR);
-    assert!(matches!(office.keys.rotate(revoked.id.0, HOUR).await, Err(KeyError::Revoked)));
-    assert!(matches!(office.keys.rotate(expired.id.0, HOUR).await, Err(KeyError::Expired)));
-    assert!(matches!(office.keys.rotate(Uuid::nil(), HOUR).await, Err(KeyError::NotFound)));
-    assert!(matches!(office.keys.revoke(Uuid::nil(), None).await, Err(KeyError::NotFound)));
+    assert!(matches!(office.keys.rotate(&operator(), revoked.id.0, HOUR).await, Err(KeyError::Revoked)));
+    assert!(matches!(office.keys.rotate(&operator(), expired.id.0, HOUR).await, Err(KeyError::Expired)));
+    assert!(matches!(office.keys.rotate(&operator(), Uuid::nil(), HOUR).await, Err(KeyError::NotFound)));
+    assert!(matches!(office.keys.revoke(&operator(), Uuid::nil(), None).await, Err(KeyError::NotFound)));
 }
 
 #[tokio::test]
 async fn a_key_is_not_handed_out_when_it_was_not_stored() {
     let mut store = MockKeyStore::new();
-    store.expect_apply().times(1).returning(|_| Err(StoreError::unavailable("gone")));
+    store.expect_apply().times(1).returning(|_, _| Err(StoreError::unavailable("gone")));
     let (store, clock) = (Arc::new(store), Arc::new(TestClock::new()));
     let ring = Arc::new(KeyRing::new(store.clone(), clock.clone()));
     let keys = Keys::new(store, ring, clock, Arc::new(TestIds::new()));
     let name = FreeText::try_new("back end").unwrap();
     let new = NewKey { realm: realm(), name, permissions: PermissionSet::Admin, lifetime: None };
-    assert!(matches!(keys.issue(new).await, Err(KeyError::Store(StoreError::Unavailable(_)))));
+    assert!(matches!(keys.issue(&operator(), new).await, Err(KeyError::Store(StoreError::Unavailable(_)))));
+}
+
+#[tokio::test]
+async fn every_change_of_a_key_is_audited_without_its_secret() {
+    let office = Office::open();
+    let (minted, record) = office.issue(None).await;
+    let (successor, _) = office.keys.rotate(&operator(), record.id.0, HOUR).await.unwrap();
+    let reason = FreeText::try_new("leaked").unwrap();
+    for _ in 0..2 {
+        office.keys.revoke(&operator(), record.id.0, Some(reason.clone())).await.unwrap();
+    }
+    let audited = office.store.audited.lock().unwrap().clone();
+    let told: Vec<_> = audited.iter().map(|entry| (entry.action, entry.reason.clone())).collect();
+    let revoked = (AuditAction::KeyRevoke, Some(reason));
+    assert_eq!(told, [(AuditAction::KeyIssue, None), (AuditAction::KeyRotate, None), revoked]);
+    for entry in &audited {
+        assert_eq!((&entry.actor, entry.realm), (&operator(), record.realm.id));
+        let said = format!("{entry:?}");
+        assert!(!said.contains(minted.reveal()) && !said.contains(successor.reveal()), "{said}");
+    }
 }

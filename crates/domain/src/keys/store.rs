@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{KeyHash, PublicId, display_prefix};
+use crate::audit_log::AuditEntry;
 use crate::clock::Timestamp;
 use crate::store::StoreError;
 use crate::tenancy::{Realm, RealmId};
@@ -121,8 +122,8 @@ pub trait KeyStore: Send + Sync {
     /// All keys of all realms, oldest first.
     async fn all(&self) -> Result<Vec<KeyRecord>, StoreError>;
 
-    /// Stores `change`.
-    async fn apply(&self, change: &KeyChange) -> Result<(), StoreError>;
+    /// Stores `change`, and `audit`, which says who made it.
+    async fn apply(&self, change: &KeyChange, audit: &AuditEntry) -> Result<(), StoreError>;
 
     /// Stores when keys were used last. A time that is not later than the stored one changes nothing.
     async fn mark_used(&self, uses: &[(RealmId, KeyId, Timestamp)]) -> Result<(), StoreError>;

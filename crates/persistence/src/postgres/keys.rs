@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use domain::audit_log::AuditEntry;
 use domain::clock::Timestamp;
 use domain::keys::{KeyChange, KeyId, KeyRecord, KeyStore, PublicId};
 use domain::store::StoreError;
@@ -12,9 +13,9 @@ use domain::text::FreeText;
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
-use super::PostgresStore;
 use super::statement::statement;
 use super::trouble::Trouble;
+use super::{PostgresStore, audit_log};
 use crate::rows::keys::{KeyRow, key_of};
 
 type KeyColumns = (
@@ -83,8 +84,15 @@ impl KeyStore for PostgresStore {
         self.readers.read(|connection| all(connection).scope_boxed()).await
     }
 
-    async fn apply(&self, change: &KeyChange) -> Result<(), StoreError> {
-        self.lanes.save(|connection, ()| apply(connection, change).scope_boxed()).await
+    async fn apply(&self, change: &KeyChange, audit: &AuditEntry) -> Result<(), StoreError> {
+        let save = self.lanes.save(|connection, ()| {
+            async move {
+                apply(connection, change).await?;
+                audit_log::insert(connection, audit).await
+            }
+            .scope_boxed()
+        });
+        save.await
     }
 
     async fn mark_used(&self, uses: &[(RealmId, KeyId, Timestamp)]) -> Result<(), StoreError> {

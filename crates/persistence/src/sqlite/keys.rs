@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
+use domain::audit_log::AuditEntry;
 use domain::clock::Timestamp;
 use domain::keys::{KeyChange, KeyId, KeyRecord, KeyStore, PublicId};
 use domain::store::StoreError;
@@ -11,7 +12,7 @@ use domain::tenancy::RealmId;
 use domain::text::FreeText;
 
 use super::statement::statement;
-use super::{SqliteStore, connection};
+use super::{SqliteStore, audit_log, connection};
 use crate::rows::keys::{KeyRow, key_of};
 
 type KeyColumns = (
@@ -88,9 +89,12 @@ impl KeyStore for SqliteStore {
         self.readers.run(read).await
     }
 
-    async fn apply(&self, change: &KeyChange) -> Result<(), StoreError> {
-        let change = change.clone();
-        let write = move |connection: &mut SqliteConnection| apply(connection, &change);
+    async fn apply(&self, change: &KeyChange, audit: &AuditEntry) -> Result<(), StoreError> {
+        let (change, audit) = (change.clone(), audit.clone());
+        let write = move |connection: &mut SqliteConnection| {
+            apply(connection, &change)?;
+            audit_log::insert(connection, &audit)
+        };
         self.writer.run(|connection| connection::write(connection, write)).await
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use domain::clock::{Clock, Timestamp};
+use domain::economy::Actor;
 use domain::keys::{KeyRecord, MintedKey, NewKey, PermissionSet};
 use domain::tenancy::{DirectoryError, Environment, Realm, Slug, Tenancy};
 use domain::text::FreeText;
@@ -78,13 +79,13 @@ pub(crate) async fn run(settings: &Settings, action: KeysAction) -> anyhow::Resu
         KeysAction::List { output } => list(settings, output.json).await,
         KeysAction::Rotate { id, overlap, output } => {
             let store = store::open(settings, IfAbsent::Refuse).await?;
-            let (minted, record) = store::keys(&store).0.rotate(id, overlap).await?;
+            let (minted, record) = store::keys(&store).0.rotate(&actor(), id, overlap).await?;
             show_issued(&minted, &record, output.json)
         }
         KeysAction::Revoke { id, reason, output } => {
             let store = store::open(settings, IfAbsent::Refuse).await?;
             let reason = reason.as_deref().map(FreeText::try_new).transpose().context("--reason")?;
-            let record = store::keys(&store).0.revoke(id, reason).await?;
+            let record = store::keys(&store).0.revoke(&actor(), id, reason).await?;
             if output.json {
                 let names = names(&store::tenancy(&store)).await?;
                 return print_json(&view(&record, &names, SystemClock.now()));
@@ -95,13 +96,18 @@ pub(crate) async fn run(settings: &Settings, action: KeysAction) -> anyhow::Resu
     }
 }
 
+/// Who changes keys here, as the audit log says it.
+fn actor() -> Actor {
+    Actor::new("command_line")
+}
+
 async fn issue(settings: &Settings, wanted: Wanted) -> anyhow::Result<(MintedKey, KeyRecord)> {
     let name = FreeText::try_new(&wanted.name).context("--name")?;
     let if_absent = if wanted.create { IfAbsent::Create } else { IfAbsent::Refuse };
     let store = store::open(settings, if_absent).await?;
     let realm = find_realm(&store::tenancy(&store), &wanted).await?;
     let (permissions, lifetime) = (wanted.permissions, wanted.lifetime);
-    Ok(store::keys(&store).0.issue(NewKey { realm, name, permissions, lifetime }).await?)
+    Ok(store::keys(&store).0.issue(&actor(), NewKey { realm, name, permissions, lifetime }).await?)
 }
 
 /// The realm of the key, made if it is absent and that was asked for.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use domain::audit_log::{AuditAction, AuditEntry, AuditId};
 use domain::clock::Timestamp;
+use domain::economy::Actor;
 use domain::ids::Ids;
 use domain::keys::{KeyChange, KeyId, KeyRecord, KeyStore, MintedKey, PermissionSet, PublicId, Revocation};
 use domain::tenancy::Realm;
@@ -33,8 +35,25 @@ fn key(realm: Realm, seconds: u64) -> KeyRecord {
     }
 }
 
+/// An entry of the audit log that says what was done to `key`, newer than any before.
+fn audited(action: AuditAction, key: &KeyRecord) -> AuditEntry {
+    AuditEntry {
+        realm: key.realm.id,
+        id: AuditId(SequentialIds.next(at(0))),
+        at: key.created_at,
+        actor: Actor::new("command_line"),
+        action,
+        player: None,
+        into: None,
+        reason: None,
+        details: None,
+    }
+}
+
 async fn issue(keys: &dyn KeyStore, key: &KeyRecord) {
-    keys.apply(&KeyChange::Issue(Box::new(key.clone()))).await.expect("the store works");
+    keys.apply(&KeyChange::Issue(Box::new(key.clone())), &audited(AuditAction::KeyIssue, key))
+        .await
+        .expect("the store works");
 }
 
 async fn found(keys: &dyn KeyStore, key: &KeyRecord) -> KeyRecord {
@@ -80,7 +99,7 @@ pub async fn a_rotation_moves_the_end_of_the_old_key(world: World) {
     issue(keys, &bystander).await;
     let new = KeyRecord { rotated_from: Some(old.id), ..key(sandbox, 3) };
     let rotation = KeyChange::Rotate { new: Box::new(new.clone()), old: old.id, old_expires_at: at(60) };
-    keys.apply(&rotation).await.expect("the store works");
+    keys.apply(&rotation, &audited(AuditAction::KeyRotate, &new)).await.expect("the store works");
     let ended = KeyRecord { expires_at: Some(at(60)), ..old };
     assert_eq!(keys.all().await.expect("the store works"), [ended, bystander, new.clone()]);
     assert_eq!(found(keys, &new).await, new);
@@ -96,7 +115,7 @@ pub async fn a_revocation_is_kept_with_its_reason(world: World) {
         assert_eq!(found(&*second.keys, &key).await, key);
         let revocation = Revocation { at: at(60), reason };
         let change = KeyChange::Revoke { realm: sandbox.id, id: key.id, revocation: revocation.clone() };
-        world.stores.keys.apply(&change).await.expect("the store works");
+        world.stores.keys.apply(&change, &audited(AuditAction::KeyRevoke, &key)).await.expect("the store works");
         let revoked = KeyRecord { revocation: Some(revocation), ..key };
         assert_eq!(found(&*second.keys, &revoked).await, revoked);
         assert_eq!(found(&*world.stores.keys, &revoked).await, revoked);
@@ -123,4 +142,24 @@ pub async fn the_latest_use_of_a_key_is_kept(world: World) {
     keys.mark_used(&[use_of(&second, 15), use_of(&first, 30)]).await.expect("the store works");
     assert_eq!(used().await, [Some(at(30)), Some(at(20)), None]);
     assert_eq!(found(keys, &first).await, KeyRecord { last_used_at: Some(at(30)), ..first });
+}
+
+/// Every change is in the audit log of the key's realm, stored with it.
+pub async fn a_change_of_a_key_is_audited(world: World) {
+    let [sandbox, live] = world.realms;
+    let keys = &*world.stores.keys;
+    let old = key(sandbox, 1);
+    issue(keys, &old).await;
+    let new = KeyRecord { rotated_from: Some(old.id), ..key(sandbox, 3) };
+    let rotation = KeyChange::Rotate { new: Box::new(new.clone()), old: old.id, old_expires_at: at(60) };
+    keys.apply(&rotation, &audited(AuditAction::KeyRotate, &new)).await.expect("the store works");
+    let revocation = Revocation { at: at(60), reason: None };
+    let change = KeyChange::Revoke { realm: sandbox.id, id: old.id, revocation };
+    keys.apply(&change, &audited(AuditAction::KeyRevoke, &old)).await.expect("the store works");
+    let world = world.reopened().await;
+    let page = world.stores.audit_log.page(sandbox.id, None, 10).await.expect("the store works");
+    let actions: Vec<_> = page.rows.iter().map(|row| row.entry.action).collect();
+    assert_eq!(actions, [AuditAction::KeyRevoke, AuditAction::KeyRotate, AuditAction::KeyIssue]);
+    let page = world.stores.audit_log.page(live.id, None, 10).await.expect("the store works");
+    assert!(page.rows.is_empty());
 }

@@ -1,6 +1,7 @@
 //! The port of keys.
 
 use async_trait::async_trait;
+use domain::audit_log::AuditEntry;
 use domain::clock::Timestamp;
 use domain::keys::{KeyChange, KeyId, KeyRecord, KeyStore, PublicId};
 use domain::store::StoreError;
@@ -20,8 +21,10 @@ impl KeyStore for MemoryStore {
         Ok(keys)
     }
 
-    async fn apply(&self, change: &KeyChange) -> Result<(), StoreError> {
-        let keys = &mut self.lock().keys;
+    async fn apply(&self, change: &KeyChange, audit: &AuditEntry) -> Result<(), StoreError> {
+        let state = &mut self.lock();
+        state.books.save_audit(audit);
+        let keys = &mut state.keys;
         match change {
             KeyChange::Issue(new) => keys.push(KeyRecord::clone(new)),
             KeyChange::Rotate { new, old, old_expires_at } => {

@@ -3,7 +3,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
 use domain::audit_log::{AuditId, AuditRow, AuditTrail};
-use domain::economy::Page;
+use domain::economy::{Actor, Page};
 use domain::players::{ExternalId, PlayerId};
 use domain::text::FreeText;
 use serde::Serialize;
@@ -20,7 +20,7 @@ use crate::query::Query;
 /// Read the audit log.
 ///
 /// Who did what to whom, why and when, newest first: every ban, unban, merge, erasure, export and bulk import in the
-/// environment of the key. Follow `next` as `after` for the page that follows. Players are named by Purser's own id, and by
+/// environment of the key, and every change of its keys. Follow `next` as `after` for the page that follows. Players are named by Purser's own id, and by
 /// what the studio calls them *now*: a placeholder once they are merged or erased. An erasure blanks the reasons of what was
 /// done to the player before.
 #[utoipa::path(
@@ -81,10 +81,11 @@ struct AuditView {
     /// Its id.
     id: String,
     /// What was done: `player.ban`, `player.unban`, `player.merge`, `player.delete`, `player.export`, `migrate.players`,
-    /// `migrate.wallet`, `migrate.inventory`.
+    /// `migrate.wallet`, `migrate.inventory`, `key.issue`, `key.rotate`, `key.revoke`.
     #[schema(value_type = String, example = "player.ban")]
     action: &'static str,
-    /// Who: the display prefix of the key, as `api_key:<prefix>`.
+    /// Who: the display prefix of the key, as `api_key:<prefix>`; `command_line` for the command line, and `first_run` for
+    /// what the server made by itself on an empty store.
     actor: String,
     /// To whom, by Purser's own id; null when it was not one player.
     #[schema(required = true)]
@@ -108,6 +109,12 @@ struct AuditView {
     created_at: Instant,
 }
 
+/// Who did it. Keys are told from others by how they begin.
+fn actor(actor: &Actor) -> String {
+    let is_key = ["ks_", "kp_"].iter().any(|begin| actor.as_str().starts_with(begin));
+    if is_key { format!("api_key:{actor}") } else { actor.as_str().to_owned() }
+}
+
 impl From<AuditRow> for AuditView {
     fn from(row: AuditRow) -> Self {
         let AuditRow { entry, external_id, into_external_id } = row;
@@ -116,7 +123,7 @@ impl From<AuditRow> for AuditView {
         Self {
             id: entry.id.0.to_string(),
             action: entry.action.as_str(),
-            actor: format!("api_key:{}", entry.actor),
+            actor: actor(&entry.actor),
             player_id: text(entry.player),
             external_player_id: name(external_id),
             to_player_id: text(entry.into),
