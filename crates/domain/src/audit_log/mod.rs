@@ -110,6 +110,13 @@ pub struct AuditEntry {
     pub details: Option<JsonObject>,
 }
 
+impl AuditEntry {
+    /// That `actor` did `action`, and no more than that: whom it was done to, why, and what it came to are for the caller.
+    pub fn new(realm: RealmId, id: AuditId, at: Timestamp, actor: Actor, action: AuditAction) -> Self {
+        Self { realm, id, at, actor, action, player: None, into: None, reason: None, details: None }
+    }
+}
+
 /// An entry as it is read, with what its players are called now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {

@@ -35,18 +35,8 @@ impl AuditTrail {
         details: JsonObject,
     ) -> Result<(), Failure> {
         let at = self.clock.now();
-        let entry = AuditEntry {
-            realm: caller.realm.id,
-            id: AuditId(self.ids.next(at)),
-            at,
-            actor: caller.actor.clone(),
-            action,
-            player,
-            into: None,
-            reason: None,
-            details: Some(details),
-        };
-        Ok(self.log.append(&entry).await?)
+        let entry = AuditEntry::new(caller.realm.id, AuditId(self.ids.next(at)), at, caller.actor.clone(), action);
+        Ok(self.log.append(&AuditEntry { player, details: Some(details), ..entry }).await?)
     }
 
     /// A page of the log of the caller's realm, newest first: entries before `after`, at most `limit`.

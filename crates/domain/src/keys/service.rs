@@ -138,17 +138,8 @@ impl Keys {
             "permissionSet": key.permissions.as_str(),
             "rotatedFrom": key.rotated_from.map(|old| old.0),
         });
-        AuditEntry {
-            realm: key.realm.id,
-            id: AuditId(self.ids.next(at)),
-            at,
-            actor: actor.clone(),
-            action,
-            player: None,
-            into: None,
-            reason,
-            details: Some(JsonObject::restore(details.to_string())),
-        }
+        let entry = AuditEntry::new(key.realm.id, AuditId(self.ids.next(at)), at, actor.clone(), action);
+        AuditEntry { reason, details: Some(JsonObject::restore(details.to_string())), ..entry }
     }
 
     async fn find(&self, id: Uuid) -> Result<KeyRecord, KeyError> {

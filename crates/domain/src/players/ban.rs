@@ -170,16 +170,7 @@ impl BanCommand {
     }
 
     fn audited(&self, player: PlayerId, action: AuditAction, reason: Option<FreeText>) -> AuditEntry {
-        AuditEntry {
-            realm: self.realm,
-            id: self.audit,
-            at: self.at,
-            actor: self.actor.clone(),
-            action,
-            player: Some(player),
-            into: None,
-            reason,
-            details: None,
-        }
+        let entry = AuditEntry::new(self.realm, self.audit, self.at, self.actor.clone(), action);
+        AuditEntry { player: Some(player), reason, ..entry }
     }
 }

@@ -145,16 +145,9 @@ impl EraseCommand {
     }
 
     fn audited(&self, player: &Player) -> AuditEntry {
-        AuditEntry {
-            realm: self.realm,
-            id: self.audit,
-            at: self.at,
-            actor: self.actor.clone(),
-            action: AuditAction::PlayerDelete,
-            player: Some(player.id),
-            into: None,
-            reason: Some(FreeText::restore(self.basis.as_str().to_owned())),
-            details: None,
-        }
+        let (actor, action) = (self.actor.clone(), AuditAction::PlayerDelete);
+        let entry = AuditEntry::new(self.realm, self.audit, self.at, actor, action);
+        let basis = FreeText::restore(self.basis.as_str().to_owned());
+        AuditEntry { player: Some(player.id), reason: Some(basis), ..entry }
     }
 }

@@ -277,17 +277,10 @@ impl MergeCommand {
             "walletsMerged": counts.currencies,
             "walletLedgerRowsMoved": counts.currency_entries,
         });
-        AuditEntry {
-            realm: self.realm,
-            id: self.audit,
-            at: self.at,
-            actor: self.actor.clone(),
-            action: AuditAction::PlayerMerge,
-            player: Some(merge.source),
-            into: Some(merge.target),
-            reason: None,
-            details: Some(JsonObject::restore(details.to_string())),
-        }
+        let (actor, action) = (self.actor.clone(), AuditAction::PlayerMerge);
+        let entry = AuditEntry::new(self.realm, self.audit, self.at, actor, action);
+        let details = Some(JsonObject::restore(details.to_string()));
+        AuditEntry { player: Some(merge.source), into: Some(merge.target), details, ..entry }
     }
 }
 

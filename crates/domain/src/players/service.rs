@@ -112,18 +112,10 @@ impl Players {
         let (at, realm) = (self.clock.now(), caller.realm);
         let head = self.reads.export_head(realm.id, player).await?.ok_or(Failure::PlayerNotFound)?;
         let details = serde_json::json!({ "format": form.as_str() });
-        let entry = AuditEntry {
-            realm: realm.id,
-            id: AuditId(self.ids.next(at)),
-            at,
-            actor: caller.actor.clone(),
-            action: AuditAction::PlayerExport,
-            player: Some(head.player.id),
-            into: None,
-            reason: None,
-            details: Some(JsonObject::restore(details.to_string())),
-        };
-        self.audit_log.append(&entry).await?;
+        let (id, action) = (AuditId(self.ids.next(at)), AuditAction::PlayerExport);
+        let entry = AuditEntry::new(realm.id, id, at, caller.actor.clone(), action);
+        let details = Some(JsonObject::restore(details.to_string()));
+        self.audit_log.append(&AuditEntry { player: Some(head.player.id), details, ..entry }).await?;
         let (reads, audit_log) = (Arc::clone(&self.reads), Arc::clone(&self.audit_log));
         Ok(Export::new(reads, audit_log, form, (realm, at), head))
     }

@@ -37,17 +37,8 @@ fn key(realm: Realm, seconds: u64) -> KeyRecord {
 
 /// An entry of the audit log that says what was done to `key`, newer than any before.
 fn audited(action: AuditAction, key: &KeyRecord) -> AuditEntry {
-    AuditEntry {
-        realm: key.realm.id,
-        id: AuditId(SequentialIds.next(at(0))),
-        at: key.created_at,
-        actor: Actor::new("command_line"),
-        action,
-        player: None,
-        into: None,
-        reason: None,
-        details: None,
-    }
+    let (id, actor) = (AuditId(SequentialIds.next(at(0))), Actor::new("command_line"));
+    AuditEntry::new(key.realm.id, id, key.created_at, actor, action)
 }
 
 async fn issue(keys: &dyn KeyStore, key: &KeyRecord) {
