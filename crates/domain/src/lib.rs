@@ -10,6 +10,7 @@ pub mod economy;
 pub mod ids;
 pub mod keys;
 pub mod players;
+pub mod queue;
 pub mod store;
 pub mod tenancy;
 pub mod text;

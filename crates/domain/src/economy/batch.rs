@@ -3,13 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Action, Asset, Command, GrantId, KeyDigest, Operation};
+use super::{Action, Asset, BATCH_MAX, Command, GrantId, KeyDigest, Operation};
 use crate::players::ExternalId;
 use crate::tenancy::RealmId;
-
-/// The most commands settled in one transaction. It bounds how long the slowest reply of a batch waits, and is far past
-/// the size where a larger batch is faster.
-pub const BATCH_MAX: usize = 512;
 
 /// Commands that are decided and stored together, in this order. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]

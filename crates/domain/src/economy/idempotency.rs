@@ -45,8 +45,13 @@ pub struct Fingerprinter(Sha256);
 impl Fingerprinter {
     /// Begins the fingerprint of a request for `operation`.
     pub fn new(operation: Operation) -> Self {
+        Self::named(operation.as_str())
+    }
+
+    /// Begins the fingerprint of a request for an operation of that name, which is not one of the ledger's.
+    pub fn named(operation: &str) -> Self {
         let mut this = Self(Sha256::new());
-        this.text(operation.as_str());
+        this.text(operation);
         this
     }
 

@@ -1,223 +1,43 @@
-//! The group-commit queue: commands wait here while the batch before them is being stored, and then go together.
-//!
-//! There is no timer: an idle server settles batches of one with no added latency, and a busy one settles whatever arrived
-//! meanwhile. A request that is dropped while it waits cannot take its batch with it, because the lane owns the batch. This
-//! module must not know which store it feeds, nor how tasks are spawned.
+//! The economy's lanes: all commands of one player are in one.
 
-use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::task::Poll;
 
-use thiserror::Error;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use async_trait::async_trait;
 
-use super::{BATCH_MAX, Batch, Command, EconomyStore, Outcome, Settlement};
+use super::{Batch, Command, EconomyStore, Outcome};
+#[cfg(any(test, feature = "testing"))]
+pub use crate::queue::MockLaneObserver;
+use crate::queue::{self, Queued, Settles};
+pub use crate::queue::{BATCH_MAX, LaneObserver, QUEUE_DEPTH, QueueError};
 use crate::store::StoreError;
 
-/// How many commands may wait in one lane before further ones are refused.
-pub const QUEUE_DEPTH: usize = 8_192;
+/// Where commands are put.
+pub type Queue = queue::Queue<Command>;
 
-/// Why a command got no outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum QueueError {
-    /// Too many commands are waiting; this one was not taken in.
-    #[error("too many requests are waiting")]
-    Overloaded,
-    /// The store failed, or the server is stopping: the command may or may not have been stored.
-    #[error("the outcome is unknown")]
-    Unknown,
-}
+/// One consumer of the queue.
+pub type Lane = queue::Lane<Command>;
 
-/// A command and the handler that waits for its outcome.
-struct Waiting {
-    command: Command,
-    reply: Reply,
-}
+impl Queued for Command {
+    type Outcome = Outcome;
 
-/// What a command comes to.
-type Ending = Result<Outcome, QueueError>;
-
-/// Where the ending of a command goes. A handler that is gone (its client hung up) is not told: what it asked for has
-/// happened all the same.
-enum Reply {
-    /// To a handler that waits for this command alone.
-    Alone(oneshot::Sender<Ending>),
-    /// To a handler that waits for many, with the number of this one among them.
-    Numbered(usize, mpsc::UnboundedSender<(usize, Ending)>),
-}
-
-impl Reply {
-    fn send(self, ending: Ending) {
-        match self {
-            Self::Alone(handler) => drop(handler.send(ending)),
-            Self::Numbered(number, handler) => drop(handler.send((number, ending))),
-        }
+    fn lane<H: Hasher>(&self, hasher: &mut H) {
+        (self.realm, &self.player).hash(hasher);
     }
 }
 
-/// Is told what the lanes do, for metrics and the log.
-#[cfg_attr(any(test, feature = "testing"), mockall::automock)]
-pub trait LaneObserver: Send + Sync {
-    /// A batch of `commands` commands was stored.
-    fn settled(&self, commands: usize);
+struct Ledger(Arc<dyn EconomyStore>);
 
-    /// A batch of `commands` commands failed as a whole; their outcome is unknown.
-    fn failed(&self, commands: usize, cause: &StoreError);
-
-    /// A batch of `commands` commands met a bug and panicked with `message`; their outcome is unknown.
-    fn panicked(&self, commands: usize, message: &str);
-}
-
-/// Where commands are put. Cloning it gives another entrance to the same lanes.
-#[derive(Clone)]
-pub struct Queue {
-    lanes: Arc<[mpsc::Sender<Waiting>]>,
-    /// One permit for each command that may wait on behalf of [`Queue::submit_all`], at all calls together.
-    bulk: Arc<Semaphore>,
-    /// How many permits there are.
-    bulk_max: usize,
-}
-
-/// One consumer of the queue: settles one batch after the other. All commands of one player are in one lane.
-pub struct Lane {
-    waiting: mpsc::Receiver<Waiting>,
-}
-
-impl Queue {
-    /// A queue of `lanes` lanes (at least one), each holding at most `depth` waiting commands (at least one). Every lane
-    /// must be [run](Lane::run) for commands to be answered.
-    pub fn open(lanes: usize, depth: usize) -> (Self, Vec<Lane>) {
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes.max(1)).map(|_| mpsc::channel(depth.max(1))).unzip();
-        let lanes = receivers.into_iter().map(|waiting| Lane { waiting }).collect();
-        // Half of a lane, so that those who ask for many things at once never keep out those who ask for one.
-        let bulk_max = (depth / 2).max(1);
-        (Self { lanes: senders.into(), bulk: Arc::new(Semaphore::new(bulk_max)), bulk_max }, lanes)
-    }
-
-    /// Puts `command` into its player's lane and waits for its outcome, which is known only once it is durable.
-    ///
-    /// # Errors
-    /// [`QueueError::Overloaded`] at once when the lane is full; [`QueueError::Unknown`] when the batch failed.
-    pub async fn submit(&self, command: Command) -> Result<Outcome, QueueError> {
-        let (reply, outcome) = oneshot::channel();
-        let lane = self.lane_of(&command);
-        lane.try_send(Waiting { command, reply: Reply::Alone(reply) }).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => QueueError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => QueueError::Unknown,
-        })?;
-        outcome.await.unwrap_or(Err(QueueError::Unknown))
-    }
-
-    /// Puts all of `commands` into their players' lanes, in order and without waiting for any outcome in between, and waits
-    /// for all outcomes, which come back in the order of the commands.
-    ///
-    /// Calls take turns, so that together they fill no more than half of a lane. A call is refused only as a whole: once its
-    /// first command was taken in, the others wait for room.
-    ///
-    /// # Errors
-    /// [`QueueError::Overloaded`] at once when there is no room for the first command, and nothing was done;
-    /// [`QueueError::Unknown`] when the batch of any of them failed: each may or may not have been stored.
-    pub async fn submit_all(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, QueueError> {
-        let mut outcomes: Vec<Option<Outcome>> = vec![None; commands.len()];
-        let permits = u32::try_from(commands.len().min(self.bulk_max)).expect("a lane is not that deep");
-        let _turn = self.bulk.acquire_many(permits).await.map_err(|_| QueueError::Unknown)?;
-        let (handler, mut endings) = mpsc::unbounded_channel();
-        for (number, command) in commands.into_iter().enumerate() {
-            let lane = self.lane_of(&command);
-            let waiting = Waiting { command, reply: Reply::Numbered(number, handler.clone()) };
-            match lane.try_send(waiting) {
-                Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(_)) if number == 0 => return Err(QueueError::Overloaded),
-                Err(mpsc::error::TrySendError::Full(waiting)) => {
-                    lane.send(waiting).await.map_err(|_| QueueError::Unknown)?;
-                }
-                Err(mpsc::error::TrySendError::Closed(_)) => return Err(QueueError::Unknown),
-            }
-        }
-        drop(handler);
-        // Ends when every command was answered, or was dropped with its lane.
-        while let Some((number, ending)) = endings.recv().await {
-            if let Some(outcome) = outcomes.get_mut(number) {
-                *outcome = Some(ending?);
-            }
-        }
-        outcomes.into_iter().collect::<Option<Vec<_>>>().ok_or(QueueError::Unknown)
-    }
-
-    fn lane_of(&self, command: &Command) -> &mpsc::Sender<Waiting> {
-        let count = u64::try_from(self.lanes.len()).expect("a number of lanes fits 64 bits");
-        let index = if count == 1 {
-            0
-        } else {
-            let mut hasher = DefaultHasher::new();
-            (command.realm, &command.player).hash(&mut hasher);
-            usize::try_from(hasher.finish() % count).expect("a remainder by a small number is small")
-        };
-        self.lanes.get(index).expect("a remainder is less than the number of lanes")
+#[async_trait]
+impl Settles<Command> for Ledger {
+    async fn settle_together(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, StoreError> {
+        Ok(self.0.settle(&Batch::new(commands)).await?.outcomes)
     }
 }
 
-impl Lane {
-    /// Settles batches in `store` until every [`Queue`] is dropped and nothing waits.
-    ///
-    /// A batch that fails or panics is answered [`QueueError::Unknown`] and reported to `observer`; the lane goes on.
-    pub async fn run(mut self, store: Arc<dyn EconomyStore>, observer: Arc<dyn LaneObserver>) {
-        let mut waiting = Vec::with_capacity(BATCH_MAX);
-        while 0 < self.waiting.recv_many(&mut waiting, BATCH_MAX).await {
-            let (commands, replies): (Vec<_>, Vec<_>) =
-                waiting.drain(..).map(|Waiting { command, reply }| (command, reply)).unzip();
-            match settle(&*store, &*observer, Batch::new(commands)).await {
-                Some(settlement) => answer(replies, settlement),
-                None => replies.into_iter().for_each(|reply| reply.send(Err(QueueError::Unknown))),
-            }
-        }
+impl queue::Lane<Command> {
+    /// Settles batches in `store` until every queue is dropped and nothing waits. See [`queue::Lane::drain`].
+    pub async fn run(self, store: Arc<dyn EconomyStore>, observer: Arc<dyn LaneObserver>) {
+        self.drain(&Ledger(store), &*observer).await;
     }
-}
-
-async fn settle(store: &dyn EconomyStore, observer: &dyn LaneObserver, batch: Batch) -> Option<Settlement> {
-    let commands = batch.commands().len();
-    let attempt = async {
-        let settlement = store.settle(&batch).await?;
-        assert_eq!(settlement.outcomes.len(), commands, "a settlement has one outcome for each command");
-        Ok(settlement)
-    };
-    match catching_panics(attempt).await {
-        Ok(Ok(settlement)) => {
-            observer.settled(commands);
-            Some(settlement)
-        }
-        Ok(Err(cause)) => {
-            observer.failed(commands, &cause);
-            None
-        }
-        Err(message) => {
-            observer.panicked(commands, &message);
-            None
-        }
-    }
-}
-
-fn answer(replies: Vec<Reply>, settlement: Settlement) {
-    for (reply, outcome) in replies.into_iter().zip(settlement.outcomes) {
-        reply.send(Ok(outcome));
-    }
-}
-
-/// Runs `future`, turning a panic in it into its message.
-async fn catching_panics<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-        Err(panic) => Poll::Ready(Err(message_of(&*panic))),
-    })
-    .await
-}
-
-fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
