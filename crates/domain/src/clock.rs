@@ -11,6 +11,8 @@ use time::OffsetDateTime;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The beginning of Unix time.
+    pub const EPOCH: Self = Self(0);
     /// The first instant that can be written as ISO-8601 with four year digits, `0000-01-01T00:00:00Z`.
     const MIN_MICROS: i64 = -62_167_219_200_000_000;
     /// The last instant that can be written as ISO-8601 with four year digits, `9999-12-31T23:59:59.999999Z`.

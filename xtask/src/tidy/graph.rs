@@ -37,6 +37,7 @@ const MEMBERS: &[Member] = &[
 const DOMAIN_MAY_USE: &[&str] = &[
     "async-trait",
     "crc32fast",
+    "exmex",
     "hmac",
     "mockall",
     "serde_json",

@@ -46,11 +46,19 @@ pub enum AuditAction {
     KeyRotate,
     /// An API key was ended.
     KeyRevoke,
+    /// An event was configured.
+    EventCreate,
+    /// The configuration of an event was changed.
+    EventChange,
+    /// A leaderboard was configured.
+    LeaderboardCreate,
+    /// The configuration of a leaderboard was changed.
+    LeaderboardChange,
 }
 
 impl AuditAction {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::PlayerBan,
         Self::PlayerUnban,
         Self::PlayerMerge,
@@ -62,6 +70,10 @@ impl AuditAction {
         Self::KeyIssue,
         Self::KeyRotate,
         Self::KeyRevoke,
+        Self::EventCreate,
+        Self::EventChange,
+        Self::LeaderboardCreate,
+        Self::LeaderboardChange,
     ];
 
     /// The name used in storage and on the wire.
@@ -78,6 +90,10 @@ impl AuditAction {
             Self::KeyIssue => "key.issue",
             Self::KeyRotate => "key.rotate",
             Self::KeyRevoke => "key.revoke",
+            Self::EventCreate => "event.create",
+            Self::EventChange => "event.change",
+            Self::LeaderboardCreate => "leaderboard.create",
+            Self::LeaderboardChange => "leaderboard.change",
         }
     }
 
