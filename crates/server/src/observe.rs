@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use domain::economy::LaneObserver;
+use domain::lobbies::{LobbyObserver, LobbyTransition};
 use domain::store::{StoreError, causes};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -26,12 +27,20 @@ pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     metrics::describe_counter!("purser_batches_failed_total", "Batches whose outcome is unknown, by cause");
     metrics::describe_histogram!("purser_http_request_seconds", "Time to answer a request, by route");
     metrics::describe_counter!("purser_http_requests_total", "Requests answered, by method, route and status");
+    metrics::describe_counter!("purser_lobby_transitions_total", "Lobbies that moved on, by what they are since");
     Ok(handle)
 }
 
 /// Counts batches, and logs the ones that fail.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Observer;
+
+impl LobbyObserver for Observer {
+    fn moved(&self, transition: &LobbyTransition) {
+        metrics::counter!("purser_lobby_transitions_total", "to" => transition.status.as_str()).increment(1);
+        tracing::debug!(lobby = %transition.lobby.0, to = %transition.status, "a lobby moved on");
+    }
+}
 
 impl LaneObserver for Observer {
     #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a batch size is far below 2^52")]

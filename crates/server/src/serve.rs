@@ -9,6 +9,7 @@ use anyhow::Context;
 use domain::audit_log::AuditTrail;
 use domain::economy::{Economy, Queue};
 use domain::keys::KeyRing;
+use domain::lobbies::{Lobbies, LobbyObserver, PlayPorts, PlayQueue};
 use domain::players::Players;
 use domain::store::causes;
 use persistence::sqlite::ServeLock;
@@ -25,6 +26,9 @@ use crate::system::{SystemClock, SystemIds};
 
 /// How often the uses of keys are written down. A key's use is noted at most once a minute anyway.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(15);
+
+/// How often lobbies are moved on: how late the news of it are.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the lane may take to store what it took in, once nothing new comes.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -56,10 +60,24 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let lanes: Vec<JoinHandle<()>> =
         lanes.into_iter().map(|lane| tokio::spawn(lane.run(Arc::clone(&store.economy), Arc::new(Observer)))).collect();
     let housekeeping = tokio::spawn(keep_house(Arc::clone(&ring), store.clone(), render.clone()));
+    let ports = PlayPorts {
+        events: Arc::clone(&store.events),
+        leaderboards: Arc::clone(&store.leaderboards),
+        play: Arc::clone(&store.play),
+        lobbies: Arc::clone(&store.lobbies),
+        rankings: Arc::clone(&store.rankings),
+    };
+    let (play_queue, play_lanes) = PlayQueue::open(store.lanes, settings.queue_depth);
+    let play_lanes = play_lanes
+        .into_iter()
+        .map(|lane| tokio::spawn(lane.run(Arc::clone(&store.play), Arc::new(Observer), Arc::new(Observer))));
+    let lanes: Vec<JoinHandle<()>> = lanes.into_iter().chain(play_lanes).collect();
+    let lobbies = Arc::new(Lobbies::new(play_queue, ports, Arc::new(SystemClock), Arc::new(SystemIds)));
+    let sweeping = tokio::spawn(sweep(Arc::clone(&lobbies)));
     let economy = Economy::new(queue, Arc::clone(&store.reads), Arc::new(SystemClock), Arc::new(SystemIds));
     let lives = Players::new(
         Arc::clone(&store.lives),
-        Arc::clone(&store.players),
+        (Arc::clone(&store.players), Arc::clone(&store.records)),
         Arc::clone(&store.audit_log),
         secret,
         Arc::new(SystemClock),
@@ -70,6 +88,7 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         economy: Arc::new(economy),
         players: Arc::clone(&store.players),
         lives: Arc::new(lives),
+        lobbies,
         audit_trail: Arc::new(audit_trail),
         key_ring: Arc::clone(&ring),
         health: Arc::clone(&store.health),
@@ -94,6 +113,9 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         ended = &mut served => ended??,
     }
     housekeeping.abort();
+    sweeping.abort();
+    // The lanes end when nobody can put anything on their queues any more: not before the sweep has let go of its own.
+    drop(sweeping.await);
     for lane in lanes {
         tokio::time::timeout(DRAIN_MAX, lane).await.context("the lane did not finish in time")??;
     }
@@ -137,6 +159,31 @@ async fn keep_house(ring: Arc<KeyRing>, store: Store, metrics: metrics_exporter_
         every.tick().await;
         metrics.run_upkeep();
         note_uses(&ring, &store).await;
+    }
+}
+
+/// Moves lobbies on as the clock does, and tells how. What a lobby is does not depend on it: reads and writes compute that.
+async fn sweep(lobbies: Arc<Lobbies>) {
+    let mut every = tokio::time::interval(SWEEP_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        // When a window ends, many are due at once.
+        while 0 < sweep_once(&lobbies).await {}
+    }
+}
+
+/// How many moves were stored and told.
+async fn sweep_once(lobbies: &Lobbies) -> usize {
+    match lobbies.sweep().await {
+        Ok(transitions) => {
+            transitions.iter().for_each(|transition| Observer.moved(transition));
+            transitions.len()
+        }
+        Err(error) => {
+            tracing::warn!(cause = %causes(&error), "cannot move lobbies on; reads are right nevertheless");
+            0
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use domain::audit_log::AuditLog;
 use domain::economy::{EconomyReads, EconomyStore, LedgerAudit};
 use domain::keys::{KeyRing, KeyStore, Keys};
+use domain::lobbies::{EventStore, LeaderboardStore, LobbyReads, PlayRecords, PlayStore, RankingReads};
 use domain::players::{PlayerReads, PlayerStore};
 use domain::store::StoreHealth;
 use domain::tenancy::{Directory, Tenancy};
@@ -40,6 +41,18 @@ pub(crate) struct Store {
     pub(crate) lives: Arc<dyn PlayerStore>,
     /// Keeps the audit log.
     pub(crate) audit_log: Arc<dyn AuditLog>,
+    /// Keeps the configuration of events.
+    pub(crate) events: Arc<dyn EventStore>,
+    /// Keeps the configuration of leaderboards.
+    pub(crate) leaderboards: Arc<dyn LeaderboardStore>,
+    /// Keeps lobbies, attempts and rankings.
+    pub(crate) play: Arc<dyn PlayStore>,
+    /// Reads lobbies.
+    pub(crate) lobbies: Arc<dyn LobbyReads>,
+    /// Reads rankings.
+    pub(crate) rankings: Arc<dyn RankingReads>,
+    /// Reads what players have played.
+    pub(crate) records: Arc<dyn PlayRecords>,
     /// Keeps API keys.
     pub(crate) keys: Arc<dyn KeyStore>,
     /// Keeps studios and games.
@@ -63,6 +76,7 @@ impl Store {
     where
         S: EconomyStore + EconomyReads + PlayerReads + PlayerStore + AuditLog + 'static,
         S: KeyStore + Directory + LedgerAudit + StoreHealth,
+        S: EventStore + LeaderboardStore + PlayStore + LobbyReads + RankingReads + PlayRecords,
     {
         Self {
             economy: store.clone(),
@@ -70,6 +84,12 @@ impl Store {
             players: store.clone(),
             lives: store.clone(),
             audit_log: store.clone(),
+            events: store.clone(),
+            leaderboards: store.clone(),
+            play: store.clone(),
+            lobbies: store.clone(),
+            rankings: store.clone(),
+            records: store.clone(),
             keys: store.clone(),
             directory: store.clone(),
             audit: store.clone(),

@@ -11,6 +11,8 @@ mod ids;
 mod lanes;
 mod lives;
 mod memory;
+mod play_drafts;
+mod plays;
 mod tenants;
 mod workload;
 
@@ -20,8 +22,13 @@ pub use commands::{
     import_player, items, revoke_item,
 };
 pub use ids::SequentialIds;
-pub use lanes::{SilentObserver, start_lanes};
+pub use lanes::{SilentObserver, start_lanes, start_play_lanes};
 pub use lives::{LifeDraft, MergeInto, ban, erase, lift_ban, merge, secret};
 pub use memory::{MemoryFixture, MemoryStore};
+pub use play_drafts::{
+    PlayDraft, close, event, event_change, exact_score, finish, increment, join, leaderboard, leaderboard_change,
+    leave, metric_key, new_event, new_leaderboard, points, push, score, set_metrics, start,
+};
+pub use plays::PlayWorkload;
 pub use tenants::{asset_key, caller, external_id, realm, slug, text};
 pub use workload::Workload;

@@ -12,7 +12,8 @@ use std::fmt;
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderName};
 use actix_web::web::{Bytes, BytesMut, Payload};
-use domain::economy::{Fingerprinter, KeyDigest};
+use domain::economy::{Fingerprinter, KeyDigest, Once};
+use domain::lobbies::Revised;
 use futures_util::StreamExt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -178,7 +179,8 @@ impl<'b> Members<'b> {
         self.sent(name).filter(|value| !is_null(value))
     }
 
-    fn path_of(&self, name: &str) -> String {
+    /// Where in the body the member `name` is.
+    pub(crate) fn path_of(&self, name: &str) -> String {
         format!("{}{name}", self.path)
     }
 
@@ -207,6 +209,26 @@ impl<'b> Members<'b> {
         read(value).map_err(|refused| errors.add(self.path_of(name), refused)).ok()
     }
 
+    /// What a change says of the member `name`: nothing when it is absent, and after noting an error; that it goes away when
+    /// it is `null`; otherwise what `read` reads.
+    pub(crate) fn revised<T, E: fmt::Display>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&'b RawValue) -> Result<T, E>,
+        errors: &mut FieldErrors,
+    ) -> Revised<T> {
+        match self.sent(name) {
+            None => Revised::Kept,
+            Some(value) if is_null(value) => Revised::Removed,
+            Some(_) => self.optional(name, read, errors).map_or(Revised::Kept, Revised::Set),
+        }
+    }
+
+    /// Whether the member `name` was sent and is not `null`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.given(name).is_some()
+    }
+
     /// Reads the elements of the required member `name`, an array, as text; notes an error if it is none.
     pub(crate) fn elements(
         &self,
@@ -228,6 +250,34 @@ impl<'b> Members<'b> {
         let path = format!("{}{name}[{index}]", self.path);
         let unsorted = split(element.get()).map_err(|_| errors.add(path.as_str(), "must be a JSON object")).ok()?;
         Some(Members::of(format!("{path}."), unsorted, errors))
+    }
+
+    /// The members of the member `name`, an object; `None` when it is absent or `null`, and after noting an error.
+    pub(crate) fn object(&self, name: &str, errors: &mut FieldErrors) -> Option<Members<'b>> {
+        let path = self.path_of(name);
+        let unsorted = split(self.given(name)?.get()).map_err(|_| errors.add(path.as_str(), "must be a JSON object"));
+        Some(Members::of(format!("{path}."), unsorted.ok()?, errors))
+    }
+
+    /// How many members there are.
+    pub(crate) fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
+    /// Reads every member's name with `name` and its value with `read`; those in which an error was noted are left out.
+    pub(crate) fn each<N, T, E: fmt::Display, F: fmt::Display>(
+        &self,
+        name: impl Fn(&str) -> Result<N, E>,
+        read: impl Fn(&'b RawValue) -> Result<T, F>,
+        errors: &mut FieldErrors,
+    ) -> Vec<(N, T)> {
+        let mut each = Vec::with_capacity(self.sorted.len());
+        for (sent, value) in &self.sorted {
+            let name = errors.check(self.path_of(sent), name(sent));
+            let value = errors.check(self.path_of(sent), read(value));
+            each.extend(name.zip(value));
+        }
+        each
     }
 
     /// The first elements of the required member `name`, an array, as text: one more than `count_max` at most, by which it is
@@ -262,6 +312,15 @@ impl<'b> Members<'b> {
         }
         let key = self.optional(IDEMPOTENCY_KEY, text, errors)?;
         errors.check(self.path_of(IDEMPOTENCY_KEY), KeyDigest::of(&key))
+    }
+
+    /// What keeps a request for `operation` from happening twice: its idempotency key, and the fingerprint of the
+    /// `parameters` of its path and of these members.
+    pub(crate) fn once(&self, key: KeyDigest, operation: &str, parameters: &[&str]) -> Once {
+        let mut fingerprint = Fingerprinter::named(operation);
+        parameters.iter().for_each(|parameter| fingerprint.text(parameter));
+        self.fingerprint(&mut fingerprint);
+        Once { key, fingerprint: fingerprint.finish() }
     }
 
     /// Takes every member but the idempotency key into `fingerprint`. A member that is `null` counts as absent.

@@ -6,12 +6,16 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit_log::AuditId;
 use domain::economy::{GrantId, Position};
+use domain::lobbies::{BoardId, EventId, LobbyId};
 use uuid::Uuid;
 
 /// The first byte of a cursor tells which list it belongs to.
 const LEDGER: u8 = b'l';
 const GRANTS: u8 = b'g';
 const AUDIT: u8 = b'a';
+const LOBBIES: u8 = b'o';
+const EVENTS: u8 = b'e';
+const BOARDS: u8 = b'b';
 
 /// The text is not a cursor of this list.
 #[derive(Debug)]
@@ -57,6 +61,39 @@ pub(crate) fn parse_audit(cursor: &str) -> Result<AuditId, InvalidCursor> {
     bytes.try_into().map(|bytes| AuditId(Uuid::from_bytes(bytes))).map_err(|_| InvalidCursor)
 }
 
+/// The cursor after the lobby `id`.
+pub(crate) fn after_lobby(id: LobbyId) -> String {
+    encode(LOBBIES, id.0.as_bytes())
+}
+
+/// Reads [`after_lobby`] back.
+pub(crate) fn parse_lobby(cursor: &str) -> Result<LobbyId, InvalidCursor> {
+    let bytes = decode(LOBBIES, cursor)?;
+    bytes.try_into().map(|bytes| LobbyId(Uuid::from_bytes(bytes))).map_err(|_| InvalidCursor)
+}
+
+/// The cursor after the event `id`.
+pub(crate) fn after_event(id: EventId) -> String {
+    encode(EVENTS, id.0.as_bytes())
+}
+
+/// Reads [`after_event`] back.
+pub(crate) fn parse_event(cursor: &str) -> Result<EventId, InvalidCursor> {
+    let bytes = decode(EVENTS, cursor)?;
+    bytes.try_into().map(|bytes| EventId(Uuid::from_bytes(bytes))).map_err(|_| InvalidCursor)
+}
+
+/// The cursor after the leaderboard `id`.
+pub(crate) fn after_board(id: BoardId) -> String {
+    encode(BOARDS, id.0.as_bytes())
+}
+
+/// Reads [`after_board`] back.
+pub(crate) fn parse_board(cursor: &str) -> Result<BoardId, InvalidCursor> {
+    let bytes = decode(BOARDS, cursor)?;
+    bytes.try_into().map(|bytes| BoardId(Uuid::from_bytes(bytes))).map_err(|_| InvalidCursor)
+}
+
 fn encode(list: u8, row: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(1 + row.len());
     bytes.push(list);
@@ -87,6 +124,13 @@ mod tests {
         assert!(parse_grant(&after_position(1)).is_err());
         let entry = AuditId(Uuid::from_u128(8));
         assert_eq!(parse_audit(&after_audit(entry)).ok(), Some(entry));
+        let lobby = LobbyId(Uuid::from_u128(9));
+        assert_eq!(parse_lobby(&after_lobby(lobby)).ok(), Some(lobby));
+        assert!(parse_lobby(&after_grant(grant)).is_err());
         assert!(parse_audit(&after_grant(grant)).is_err() && parse_grant(&after_audit(entry)).is_err());
+        let (event, board) = (EventId(Uuid::from_u128(9)), BoardId(Uuid::from_u128(9)));
+        assert_eq!(parse_event(&after_event(event)).ok(), Some(event));
+        assert_eq!(parse_board(&after_board(board)).ok(), Some(board));
+        assert!(parse_event(&after_board(board)).is_err() && parse_board(&after_event(event)).is_err());
     }
 }

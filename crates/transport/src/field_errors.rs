@@ -34,6 +34,11 @@ impl FieldErrors {
         self.note(path.into(), "is required".to_owned(), true);
     }
 
+    /// Notes that neither the required field at `path` was sent nor the one that may stand in for it.
+    pub(crate) fn missing_either(&mut self, path: impl Into<String>, instead: &str) {
+        self.note(path.into(), format!("is required, or {instead} instead"), true);
+    }
+
     /// The value of a field that was read, or `None` after noting why it was refused.
     pub(crate) fn check<T, E: fmt::Display>(&mut self, path: impl Into<String>, read: Result<T, E>) -> Option<T> {
         read.map_err(|refused| self.add(path, refused)).ok()

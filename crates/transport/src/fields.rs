@@ -2,13 +2,18 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::RangeInclusive;
 
+use domain::clock::Timestamp;
 use domain::economy::{Amount, AssetKey, InvalidAmount, InvalidAssetKey, InvalidIdempotencyKey, KeyDigest};
+use domain::lobbies::{InvalidScore, InvalidSegment, Score, Segment};
 use domain::players::{ExternalId, InvalidExternalId};
 use domain::text::{FreeText, InvalidFreeText, InvalidJsonObject, JsonObject};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::instant::{self, InvalidInstant};
 
 /// A JSON string, borrowed from the body unless it has escapes.
 pub(crate) struct Text<'b>(pub(crate) Cow<'b, str>);
@@ -110,6 +115,16 @@ impl fmt::Display for NotOneOf {
     }
 }
 
+/// The value is not a whole number between two others.
+#[derive(Debug)]
+pub(crate) struct NotBetween(RangeInclusive<u32>);
+
+impl fmt::Display for NotBetween {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "must be an integer from {} to {}", self.0.start(), self.0.end())
+    }
+}
+
 /// Reads a field as text.
 pub(crate) fn text(value: &RawValue) -> Result<Cow<'_, str>, InvalidText> {
     if !value.get().starts_with('"') {
@@ -147,6 +162,35 @@ pub(crate) fn amount(value: &RawValue) -> Result<Amount, InvalidAmount> {
 pub(crate) fn json_object(value: &RawValue) -> Result<JsonObject, InvalidObject> {
     let value: Value = serde_json::from_str(value.get()).map_err(|_| InvalidObject::Unreadable)?;
     JsonObject::try_new(&value).map_err(InvalidObject::Refused)
+}
+
+/// Reads a field as a whole number within `bounds`.
+pub(crate) fn between(bounds: RangeInclusive<u32>) -> impl FnOnce(&RawValue) -> Result<u32, NotBetween> {
+    move |value| {
+        let number = whole_number(value.get()).and_then(|number| u32::try_from(number).ok());
+        number.filter(|number| bounds.contains(number)).ok_or(NotBetween(bounds))
+    }
+}
+
+/// Reads a field as true or false.
+pub(crate) fn boolean(value: &RawValue) -> Result<bool, NotOneOf> {
+    serde_json::from_str(value.get()).map_err(|_| NotOneOf("true or false"))
+}
+
+/// Reads a field as a date and time.
+pub(crate) fn instant(value: &RawValue) -> Result<Timestamp, InvalidInstant> {
+    instant::parse(&text(value).map_err(|_| InvalidInstant)?)
+}
+
+/// Reads a field as a score, exactly as it was written: a float would round.
+pub(crate) fn score(value: &RawValue) -> Result<Score, InvalidScore> {
+    let is_number = value.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    if is_number { Score::try_new(value.get()) } else { Err(InvalidScore::NotANumber) }
+}
+
+/// Reads a field as the name of a segment.
+pub(crate) fn segment(value: &RawValue) -> Result<Segment, InvalidTextField<InvalidSegment>> {
+    Segment::try_new(&text(value)?).map_err(InvalidTextField::Refused)
 }
 
 /// Reads a field with `parse`, which knows the names listed in `names`.

@@ -30,11 +30,64 @@ pub(crate) fn player(request: &HttpRequest) -> Result<ExternalId, Problem> {
     PlayerPath::of(request).external_id(&mut errors).ok_or(Problem::Invalid(errors))
 }
 
-/// The game that the path of `request`, which a route under `/admin/v1/games/` has matched, is about; `None` when no game can
-/// have that id.
+/// The game that the path of `request`, which a route under `/admin/v1/games/` or `/server/v1/games/` has matched, is about;
+/// `None` when no game can have that id.
 pub(crate) fn game(request: &HttpRequest) -> Option<GameId> {
     let text = percent_decode_str(request.uri().path().split('/').nth(4)?).decode_utf8().ok()?;
     Uuid::try_parse(&text).ok().map(GameId)
+}
+
+/// The parameters of a path in which each follows the name of what it names, such as
+/// `/server/v1/games/{gameId}/lobbies/{lobbyId}`; read from left to right.
+pub(crate) struct NamedPath<'r>(Split<'r, char>);
+
+/// The value of a parameter is no id of ours.
+struct NotAUuid;
+
+impl fmt::Display for NotAUuid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("must be a UUID")
+    }
+}
+
+impl<'r> NamedPath<'r> {
+    /// The path of `request`.
+    pub(crate) fn of(request: &'r HttpRequest) -> Self {
+        let mut parts = request.uri().path().split('/');
+        // What precedes the first name: an empty part, `server` or `admin`, and `v1`.
+        parts.nth(2);
+        Self(parts)
+    }
+
+    /// The path of `request` after its first parameter, the game, which [`crate::keys`] has read.
+    pub(crate) fn in_game(request: &'r HttpRequest) -> Self {
+        let Self(mut parts) = Self::of(request);
+        parts.nth(1);
+        Self(parts)
+    }
+
+    /// The parameter `name`, the id of a player, which comes next.
+    pub(crate) fn external_id(&mut self, name: &'static str, errors: &mut FieldErrors) -> Option<ExternalId> {
+        let text = self.next_text(name, errors)?;
+        errors.check(name, ExternalId::try_new(&text))
+    }
+
+    /// The parameter `name`, the key of something that is configured, which comes next.
+    pub(crate) fn key(&mut self, name: &'static str, errors: &mut FieldErrors) -> Option<AssetKey> {
+        let text = self.next_text(name, errors)?;
+        errors.check(name, AssetKey::try_new(&text))
+    }
+
+    /// The parameter `name`, an id of ours, which comes next.
+    pub(crate) fn uuid(&mut self, name: &'static str, errors: &mut FieldErrors) -> Option<Uuid> {
+        let text = self.next_text(name, errors)?;
+        errors.check(name, Uuid::try_parse(&text).map_err(|_| NotAUuid))
+    }
+
+    fn next_text(&mut self, name: &'static str, errors: &mut FieldErrors) -> Option<Cow<'r, str>> {
+        self.0.next();
+        text_of(self.0.next(), name, errors)
+    }
 }
 
 /// The value of a parameter is not UTF-8.
@@ -87,7 +140,11 @@ impl<'r> PlayerPath<'r> {
     }
 
     fn next_text(&mut self, name: &'static str, errors: &mut FieldErrors) -> Option<Cow<'r, str>> {
-        let encoded = self.0.next().unwrap_or_default();
-        errors.check(name, percent_decode_str(encoded).decode_utf8().map_err(|_| NotUtf8))
+        text_of(self.0.next(), name, errors)
     }
+}
+
+fn text_of<'r>(part: Option<&'r str>, name: &'static str, errors: &mut FieldErrors) -> Option<Cow<'r, str>> {
+    let encoded = part.unwrap_or_default();
+    errors.check(name, percent_decode_str(encoded).decode_utf8().map_err(|_| NotUtf8))
 }

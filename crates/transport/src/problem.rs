@@ -1,4 +1,5 @@
-//! Every way a request can fail, and the one place that decides what each is answered.
+//! Every way a request can fail, and the one place that decides what each is answered; the refusals of events, lobbies and
+//! leaderboards are in [`crate::play_refusals`].
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use utoipa::{IntoResponses, ToSchema};
 
 use crate::field_errors::FieldErrors;
 use crate::instant::Instant;
+use crate::play_refusals::Refused;
 
 /// After how many seconds a caller may try again when the server could not do its part.
 const RETRY_AFTER_S: &str = "1";
@@ -41,6 +43,8 @@ pub(crate) enum Problem {
     },
     /// A use case gave no answer.
     Failed(Failure),
+    /// Events, lobbies or leaderboards said no.
+    Refused(Refused),
     /// The store cannot be used.
     NotReady(StoreError),
     /// No route has this path.
@@ -95,6 +99,7 @@ impl Problem {
                 | Failure::Unmergeable(MergeRefusal::SourceNotFound | MergeRefusal::TargetNotFound),
             )
             | Self::RouteNotFound => (StatusCode::NOT_FOUND, "not_found", None),
+            Self::Refused(refused) => (refused.status, refused.code, None),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", None),
             Self::Denied(Denied::Store(StoreError::Overloaded))
             | Self::NotReady(StoreError::Overloaded)
@@ -127,6 +132,7 @@ impl Problem {
             Self::Failed(Failure::Unmergeable(refusal)) => sentence(refusal),
             Self::Failed(Failure::ExportInterrupted(interruption)) => sentence(interruption),
             Self::Failed(Failure::PlayerNotFound) => "There is no such player".into(),
+            Self::Refused(refused) => refused.message.clone(),
             Self::Failed(Failure::Overloaded) => "Too many requests are waiting; nothing was done, try again".into(),
             Self::Failed(Failure::Unknown) => {
                 "Whether the request took effect is unknown; repeat it with the same idempotency key".into()
@@ -153,6 +159,7 @@ impl Problem {
             Self::Failed(Failure::ExportInterrupted(ExportInterruption::PlayerChanged)) => {
                 Some(json!({ "reason": "player_changed" }))
             }
+            Self::Refused(refused) => refused.details.clone(),
             Self::Denied(Denied::Missing | Denied::Invalid | Denied::Store(_))
             | Self::Forbidden
             | Self::BodyTooLarge { .. }
@@ -222,7 +229,7 @@ fn merge_details(refusal: &MergeRefusal) -> Option<Value> {
 }
 
 /// The text of an error, which begins with a lower-case letter, as a sentence.
-fn sentence(error: &impl fmt::Display) -> Cow<'static, str> {
+pub(crate) fn sentence(error: &impl fmt::Display) -> Cow<'static, str> {
     let mut text = error.to_string();
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();
@@ -245,6 +252,7 @@ impl Error for Problem {
             Self::Forbidden
             | Self::Invalid(_)
             | Self::BodyTooLarge { .. }
+            | Self::Refused(_)
             | Self::RouteNotFound
             | Self::MethodNotAllowed { .. }
             | Self::Panicked => None,
@@ -314,6 +322,9 @@ pub(crate) struct ErrorBody {
     details: Option<Value>,
 }
 
+/// Why an administrative route is refused, for the OpenAPI document.
+const ADMIN_FORBIDDEN: &str = "API key permission set is not `admin`, or the game is not the key's.";
+
 /// The failures of every route under `/server/v1`, for the OpenAPI document.
 pub(crate) enum Problems {}
 
@@ -323,11 +334,20 @@ pub(crate) enum ReadProblems {}
 /// Those, and the failures of every route that takes a body.
 pub(crate) enum WriteProblems {}
 
+/// The failures of every route under `/server/v1/games/{gameId}` that reads.
+pub(crate) enum GameReadProblems {}
+
+/// Those, of the routes that take a body.
+pub(crate) enum GameWriteProblems {}
+
 /// The failures of every route under `/admin/v1` that reads.
 pub(crate) enum AdminProblems {}
 
 /// Those, of the routes that take a large body.
 pub(crate) enum BulkProblems {}
+
+/// The failures of every route under `/admin/v1` that takes a body.
+pub(crate) enum AdminWriteProblems {}
 
 impl IntoResponses for Problems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -370,11 +390,37 @@ impl IntoResponses for WriteProblems {
     }
 }
 
+/// Why a game's own route is forbidden.
+const FORBIDDEN_GAME: &str = "API key permission set is not `server_integration`, or the game is not the key's.";
+
+impl IntoResponses for GameReadProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = ReadProblems::responses();
+        responses.insert("403".to_owned(), problem(FORBIDDEN_GAME).build().into());
+        responses
+    }
+}
+
+impl IntoResponses for GameWriteProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = WriteProblems::responses();
+        responses.insert("403".to_owned(), problem(FORBIDDEN_GAME).build().into());
+        responses
+    }
+}
+
 impl IntoResponses for AdminProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let mut responses = ReadProblems::responses();
-        let forbidden = "API key permission set is not `admin`, or the game is not the key's.";
-        responses.insert("403".to_owned(), problem(forbidden).build().into());
+        responses.insert("403".to_owned(), problem(ADMIN_FORBIDDEN).build().into());
+        responses
+    }
+}
+
+impl IntoResponses for AdminWriteProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = WriteProblems::responses();
+        responses.insert("403".to_owned(), problem(ADMIN_FORBIDDEN).build().into());
         responses
     }
 }

@@ -65,6 +65,11 @@ impl<'r> Query<'r> {
         errors.check(name, parse(&text).ok_or(InvalidParameter::NotOneOf(names)))
     }
 
+    /// The parameter `name`, true or false; false without it.
+    pub(crate) fn flag(&self, name: &'static str, errors: &mut FieldErrors) -> bool {
+        self.one_of(name, "true or false", |text| text.parse().ok(), errors).unwrap_or(false)
+    }
+
     /// The parameter `limit`, or how many rows a page has without it.
     pub(crate) fn limit(&self, errors: &mut FieldErrors) -> u32 {
         let Some(text) = self.text("limit", errors) else { return LIMIT_DEFAULT };

@@ -13,6 +13,7 @@ use domain::audit_log::AuditTrail;
 use domain::clock::Clock;
 use domain::economy::Economy;
 use domain::keys::KeyRing;
+use domain::lobbies::Lobbies;
 use domain::players::{PlayerReads, Players};
 use domain::store::StoreHealth;
 
@@ -35,6 +36,8 @@ pub struct App {
     pub players: Arc<dyn PlayerReads>,
     /// The use cases of players' lives.
     pub lives: Arc<Players>,
+    /// The use cases of events, lobbies and leaderboards.
+    pub lobbies: Arc<Lobbies>,
     /// The use cases of the audit log.
     pub audit_trail: Arc<AuditTrail>,
     /// Checks API keys.

@@ -4,6 +4,7 @@ use super::{ExternalId, IdentityDigest, Player, PlayerId};
 use crate::audit_log::{AuditAction, AuditEntry, AuditId};
 use crate::clock::Timestamp;
 use crate::economy::{Actor, KeyDigest};
+use crate::lobbies::PlayCounts;
 use crate::tenancy::RealmId;
 use crate::text::FreeText;
 
@@ -80,13 +81,25 @@ pub struct EraseView {
     pub player: Option<Player>,
     /// The erasure of this id under the command's idempotency key; failing that, the latest erasure of this id.
     pub earlier: Option<Erasure>,
+    /// How much that player has played.
+    pub play: PlayCounts,
+}
+
+/// An erasure of now, and what still refers to the row that it anonymised: attempts, lobbies and rankings stay, and show its
+/// placeholder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// The record of it.
+    pub erasure: Erasure,
+    /// How much the player had played.
+    pub play: PlayCounts,
 }
 
 /// The answer to an erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EraseOutcome {
     /// The player was erased now.
-    Erased(Erasure),
+    Erased(Erased),
     /// A player of that id was erased before, and nobody has had it since; or this is a repeat of that request.
     AlreadyErased(Erasure),
     /// Nobody has that id, and nobody who had it was erased.
@@ -138,7 +151,8 @@ impl EraseCommand {
             (Some(player), None, _) => {
                 let erasure = Erasure { player: player.id, digest: self.digest, key: self.key, at: self.at };
                 let effect = EraseEffect { erasure, placeholder: erasure.placeholder(), audit: self.audited(player) };
-                return EraseDecision { outcome: EraseOutcome::Erased(erasure), effect: Some(effect) };
+                let outcome = EraseOutcome::Erased(Erased { erasure, play: view.play });
+                return EraseDecision { outcome, effect: Some(effect) };
             }
         };
         EraseDecision { outcome, effect: None }

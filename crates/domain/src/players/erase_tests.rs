@@ -5,6 +5,7 @@ use super::*;
 use crate::audit_log::AuditAction;
 use crate::economy::test_books::*;
 use crate::economy::{AssetKind, Repeat};
+use crate::lobbies::PlayCounts;
 
 /// `p1`, who has 10 gold and 10 swords.
 fn lives() -> Lives {
@@ -14,8 +15,8 @@ fn lives() -> Lives {
 }
 
 fn erased(outcome: EraseOutcome) -> Erasure {
-    let EraseOutcome::Erased(erasure) = outcome else { panic!("nobody was erased: {outcome:?}") };
-    erasure
+    let EraseOutcome::Erased(erased) = outcome else { panic!("nobody was erased: {outcome:?}") };
+    erased.erasure
 }
 
 #[test]
@@ -35,19 +36,19 @@ fn who_is_erased_depends_on_who_has_the_id_and_on_whether_it_is_a_repeat() {
         (Some("k"), Some(earlier(Some("k"))), true),
     ] {
         let command = erase("p1", 5, named);
-        let absent = command.decide(&EraseView { player: None, earlier });
+        let absent = command.decide(&EraseView { earlier, ..EraseView::default() });
         let expected = match earlier {
             Some(erasure) => EraseOutcome::AlreadyErased(erasure),
             None => EraseOutcome::NeverExisted { at: minute(5) },
         };
         assert_eq!(absent, EraseDecision { outcome: expected, effect: None });
-        let present = command.decide(&EraseView { player: Some(player.clone()), earlier });
+        let present = command.decide(&EraseView { player: Some(player.clone()), earlier, ..EraseView::default() });
         if is_repeat {
             assert_eq!(present, EraseDecision { outcome: expected, effect: None });
             continue;
         }
         let erasure = Erasure { player: player.id, digest: command.digest, key: command.key, at: minute(5) };
-        assert_eq!(present.outcome, EraseOutcome::Erased(erasure));
+        assert_eq!(present.outcome, EraseOutcome::Erased(Erased { erasure, play: PlayCounts::default() }));
         let effect = present.effect.unwrap();
         assert_eq!((effect.erasure, effect.placeholder), (erasure, erasure.placeholder()));
     }
@@ -58,7 +59,7 @@ fn an_erasure_is_audited_with_its_basis_and_without_the_id() {
     for basis in LegalBasis::ALL {
         let command = EraseCommand { basis, ..erase("p1", 5, None) };
         let player = lives().called("p1").cloned();
-        let audit = command.decide(&EraseView { player: player.clone(), earlier: None }).effect.unwrap().audit;
+        let audit = command.decide(&EraseView { player: player.clone(), ..EraseView::default() }).effect.unwrap().audit;
         assert_eq!((audit.realm, audit.id, audit.at), (command.realm, command.audit, command.at));
         assert_eq!((audit.action, audit.actor.clone()), (AuditAction::PlayerDelete, command.actor));
         assert_eq!((audit.player, audit.into), (player.map(|player| player.id), None));

@@ -16,6 +16,7 @@ use super::{ExportAccount, ExportHead, Player, PlayerReads};
 use crate::audit_log::{AuditEntry, AuditId, AuditLog};
 use crate::clock::Timestamp;
 use crate::economy::{AssetKind, Failure, Grant, GrantId, Holding, LedgerRow, Position};
+use crate::lobbies::{Attempt, AttemptId, LobbyId, LobbyMembership, PlayRecords, RankingId, RankingMembership};
 use crate::tenancy::Realm;
 use crate::text::{FreeText, JsonObject};
 
@@ -23,6 +24,8 @@ use crate::text::{FreeText, JsonObject};
 const ROWS_MAX: u32 = 500;
 /// How many grants: each may hold as much as a request does.
 const GRANTS_MAX: u32 = 50;
+/// How many lobbies: each may hold metadata, and bots.
+const LOBBIES_MAX: u32 = 50;
 
 /// How much of a player an export hands out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +65,26 @@ impl ExportForm {
 
     fn steps(self) -> &'static [Step] {
         match self {
-            Self::Bundle => &[Step::Wallet, Step::Inventory, Step::Grants, Step::Identity],
-            Self::Whole => &[Step::Wallet, Step::Inventory, Step::Grants, Step::Ledger, Step::AuditLog, Step::Identity],
+            Self::Bundle => &[
+                Step::Wallet,
+                Step::Inventory,
+                Step::Grants,
+                Step::Attempts,
+                Step::Lobbies,
+                Step::Rankings,
+                Step::Identity,
+            ],
+            Self::Whole => &[
+                Step::Wallet,
+                Step::Inventory,
+                Step::Grants,
+                Step::Attempts,
+                Step::Lobbies,
+                Step::Rankings,
+                Step::Ledger,
+                Step::AuditLog,
+                Step::Identity,
+            ],
         }
     }
 }
@@ -103,6 +124,12 @@ pub enum ExportPart {
     Inventory(Vec<Holding>),
     /// Grants, newest first.
     Grants(Vec<Grant>),
+    /// Attempts, newest first.
+    Attempts(Vec<Attempt>),
+    /// Lobbies that the player is or was in, newest first.
+    Lobbies(Vec<LobbyMembership>),
+    /// Rankings that the player is in, by id.
+    Rankings(Vec<RankingMembership>),
     /// Entries of one account, oldest first. The accounts follow each other: open ones by asset, then closed ones.
     Ledger(Vec<LedgerRow>),
     /// What was done to the player, newest first.
@@ -114,14 +141,43 @@ enum Step {
     Wallet,
     Inventory,
     Grants,
+    Attempts,
+    Lobbies,
+    Rankings,
     Ledger,
     AuditLog,
     Identity,
 }
 
+/// Where a list is read from that grows at its other end, and how much of it may still be handed out.
+struct Reading<Id> {
+    after: Option<Id>,
+    /// `None` where there is no end to it.
+    left: Option<usize>,
+}
+
+impl<Id> Reading<Id> {
+    fn new(form: ExportForm) -> Self {
+        Self { after: None, left: form.rows_max() }
+    }
+
+    /// How many rows may be asked for, of at most `most` at once.
+    fn limit(&self, most: u32) -> u32 {
+        self.left.map_or(most, |left| u32::try_from(left).unwrap_or(u32::MAX).min(most))
+    }
+
+    /// Notes that `rows` were read; them, if there are any.
+    fn took<Row>(&mut self, rows: Vec<Row>, id_of: impl Fn(&Row) -> Id) -> Option<Vec<Row>> {
+        self.after = Some(id_of(rows.last()?));
+        self.left = self.left.map(|left| left.saturating_sub(rows.len()));
+        Some(rows)
+    }
+}
+
 /// An export on its way.
 pub struct Export {
     reads: Arc<dyn PlayerReads>,
+    records: Arc<dyn PlayRecords>,
     audit_log: Arc<dyn AuditLog>,
     subject: ExportSubject,
     /// What is still to be done, in this order.
@@ -129,9 +185,10 @@ pub struct Export {
     wallet: IntoIter<Holding>,
     inventory: IntoIter<Holding>,
     histories: VecDeque<History>,
-    /// How many more grants may be handed out; `None` where there is no end to it.
-    grants_left: Option<usize>,
-    last_grant: Option<GrantId>,
+    grants: Reading<GrantId>,
+    attempts: Reading<AttemptId>,
+    lobbies: Reading<LobbyId>,
+    rankings: Reading<RankingId>,
     last_audit: Option<AuditId>,
 }
 
@@ -145,7 +202,7 @@ struct History {
 impl Export {
     /// An export of `head` in the form `form`, as far as it has not been read yet.
     pub(super) fn new(
-        reads: Arc<dyn PlayerReads>,
+        (reads, records): (Arc<dyn PlayerReads>, Arc<dyn PlayRecords>),
         audit_log: Arc<dyn AuditLog>,
         form: ExportForm,
         (realm, at): (Realm, Timestamp),
@@ -161,14 +218,17 @@ impl Export {
         }
         Self {
             reads,
+            records,
             audit_log,
             subject: ExportSubject { realm, at, player, last_context_snapshot, ban_reason },
             steps: form.steps(),
             wallet: wallet.into_iter(),
             inventory: inventory.into_iter(),
             histories: accounts.into_iter().map(|account| History { account, read: 0, after: 0 }).collect(),
-            grants_left: form.rows_max(),
-            last_grant: None,
+            grants: Reading::new(form),
+            attempts: Reading::new(form),
+            lobbies: Reading::new(form),
+            rankings: Reading::new(form),
             last_audit: None,
         }
     }
@@ -198,6 +258,9 @@ impl Export {
             Step::Wallet => Ok(page(&mut self.wallet).map(ExportPart::Wallet)),
             Step::Inventory => Ok(page(&mut self.inventory).map(ExportPart::Inventory)),
             Step::Grants => Ok(self.grants().await?.map(ExportPart::Grants)),
+            Step::Attempts => Ok(self.attempts().await?.map(ExportPart::Attempts)),
+            Step::Lobbies => Ok(self.lobbies().await?.map(ExportPart::Lobbies)),
+            Step::Rankings => Ok(self.rankings().await?.map(ExportPart::Rankings)),
             Step::Ledger => Ok(self.entries().await?.map(ExportPart::Ledger)),
             Step::AuditLog => Ok(self.audit_entries().await?.map(ExportPart::AuditLog)),
             Step::Identity => self.identity().await.map(|()| None),
@@ -205,17 +268,43 @@ impl Export {
     }
 
     async fn grants(&mut self) -> Result<Option<Vec<Grant>>, Failure> {
-        let left = self.grants_left.map_or(GRANTS_MAX, |left| u32::try_from(left).unwrap_or(u32::MAX));
-        let limit = GRANTS_MAX.min(left);
+        let limit = self.grants.limit(GRANTS_MAX);
         if limit == 0 {
             return Ok(None);
         }
         let (realm, player) = (self.subject.realm.id, self.subject.player.id);
-        let rows = self.reads.export_grants(realm, player, self.last_grant, limit).await?;
-        let Some(last) = rows.last() else { return Ok(None) };
-        self.last_grant = Some(last.id);
-        self.grants_left = self.grants_left.map(|left| left.saturating_sub(rows.len()));
-        Ok(Some(rows))
+        let rows = self.reads.export_grants(realm, player, self.grants.after, limit).await?;
+        Ok(self.grants.took(rows, |grant| grant.id))
+    }
+
+    async fn attempts(&mut self) -> Result<Option<Vec<Attempt>>, Failure> {
+        let limit = self.attempts.limit(ROWS_MAX);
+        if limit == 0 {
+            return Ok(None);
+        }
+        let (realm, player) = (self.subject.realm.id, self.subject.player.id);
+        let rows = self.records.attempts_of(realm, player, self.attempts.after, limit).await?;
+        Ok(self.attempts.took(rows, |attempt| attempt.id))
+    }
+
+    async fn lobbies(&mut self) -> Result<Option<Vec<LobbyMembership>>, Failure> {
+        let limit = self.lobbies.limit(LOBBIES_MAX);
+        if limit == 0 {
+            return Ok(None);
+        }
+        let (realm, player) = (self.subject.realm.id, self.subject.player.id);
+        let rows = self.records.lobbies_of(realm, player, self.lobbies.after, limit).await?;
+        Ok(self.lobbies.took(rows, |membership| membership.lobby.id))
+    }
+
+    async fn rankings(&mut self) -> Result<Option<Vec<RankingMembership>>, Failure> {
+        let limit = self.rankings.limit(ROWS_MAX);
+        if limit == 0 {
+            return Ok(None);
+        }
+        let (realm, player) = (self.subject.realm.id, self.subject.player.id);
+        let rows = self.records.rankings_of(realm, player, self.rankings.after, limit).await?;
+        Ok(self.rankings.took(rows, |membership| membership.ranking.id))
     }
 
     async fn entries(&mut self) -> Result<Option<Vec<LedgerRow>>, Failure> {

@@ -15,6 +15,7 @@ use crate::economy::{
     AccountChange, AccountId, AccountState, Actor, Amount, Asset, AssetKind, Balance, Entry, EntryId, KeyDigest,
     Operation, Origin, Position,
 };
+use crate::lobbies::{PlayCounts, PlayMergeEffect, PlayMergeView};
 use crate::tenancy::RealmId;
 use crate::text::{FreeText, JsonObject};
 
@@ -139,6 +140,8 @@ pub struct MergeView {
     pub source_closed: Vec<(AssetKind, i64)>,
     /// How many grants the source has.
     pub grants: u64,
+    /// What the source has played.
+    pub play: PlayMergeView,
     /// The last position used in the realm, read after everything that orders commits was taken.
     pub last_position: Position,
 }
@@ -156,6 +159,8 @@ pub struct MergeCounts {
     pub currencies: u64,
     /// The entries of all currency accounts that the source ever had.
     pub currency_entries: u64,
+    /// Attempts, lobbies and rankings that the source had.
+    pub play: PlayCounts,
 }
 
 /// The answer to a merge.
@@ -180,7 +185,7 @@ pub struct MergeDecision {
 
 /// What must be stored of a merge, in this order: `closed` leave the open accounts, what is left of the source's open and
 /// closed accounts becomes the target's, `accounts` and `entries` are stored like those of a settlement, the source's
-/// grants become the target's. What was merged into the source before counts as merged into the target. The source's row
+/// grants and attempts become the target's, and `play` is stored like a settlement of lobbies. What was merged into the source before counts as merged into the target. The source's row
 /// loses its ban and what was known of the player elsewhere; the target inherits the latter if nothing was known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MergeEffect {
@@ -194,6 +199,8 @@ pub struct MergeEffect {
     pub accounts: Vec<AccountChange>,
     /// The entries that emptied and filled them, in ascending order of position.
     pub entries: Vec<Entry>,
+    /// What becomes of the source's lobbies and rankings.
+    pub play: PlayMergeEffect,
     /// The entry of the audit log.
     pub audit: AuditEntry,
 }
@@ -257,7 +264,8 @@ impl MergeCommand {
         let Books { closed, accounts, entries, .. } = books;
         let counts = counts(view);
         let audit = self.audited(&merge, counts);
-        let effect = MergeEffect { merge, placeholder: merge.placeholder(), closed, accounts, entries, audit };
+        let play = view.play.merged_into(self.realm, merge.target, self.at);
+        let effect = MergeEffect { merge, placeholder: merge.placeholder(), closed, accounts, entries, play, audit };
         Ok(MergeDecision { outcome: Merged { merge, counts, earlier: false }, effect: Some(effect) })
     }
 
@@ -276,6 +284,9 @@ impl MergeCommand {
             "itemLedgerRowsMoved": counts.item_entries,
             "walletsMerged": counts.currencies,
             "walletLedgerRowsMoved": counts.currency_entries,
+            "attemptsReassigned": counts.play.attempts,
+            "lobbiesTouched": counts.play.lobbies,
+            "leaderboardsScrubbed": counts.play.rankings,
         });
         let (actor, action) = (self.actor.clone(), AuditAction::PlayerMerge);
         let entry = AuditEntry::new(self.realm, self.audit, self.at, actor, action);
@@ -286,7 +297,7 @@ impl MergeCommand {
 
 fn counts(view: &MergeView) -> MergeCounts {
     let open = view.source_accounts.iter().map(|held| (held.asset.kind, held.state.version));
-    let mut counts = MergeCounts { grants: view.grants, ..MergeCounts::default() };
+    let mut counts = MergeCounts { grants: view.grants, play: view.play.counts(), ..MergeCounts::default() };
     for (kind, _) in open.clone() {
         match kind {
             AssetKind::Currency => counts.currencies += 1,

@@ -7,6 +7,7 @@ use super::*;
 use crate::audit_log::AuditAction;
 use crate::economy::test_books::*;
 use crate::economy::{Asset, AssetKind, Delivery, Entry, INTEGER_MAX, Operation, Origin, Rejection, Repeat};
+use crate::lobbies::PlayCounts;
 
 /// `a` and `b` both have gold and swords; only `a` has gems and an empty purse of silver, only `b` has wood.
 fn lives() -> Lives {
@@ -33,6 +34,11 @@ fn assert_repeat(lives: &mut Lives, command: &MergeCommand, first: Merged) {
     let again = lives.merge(command);
     assert_eq!(again, Ok(Merged { merge: first.merge, counts: MergeCounts::default(), earlier: true }));
     assert_eq!(*lives, before);
+}
+
+/// What a merge of players who never played moves: grants, then accounts and entries of items and of currencies.
+fn counted(grants: u64, (items, item_entries): (u64, u64), (currencies, currency_entries): (u64, u64)) -> MergeCounts {
+    MergeCounts { grants, items, item_entries, currencies, currency_entries, play: PlayCounts::default() }
 }
 
 #[test]
@@ -113,11 +119,11 @@ fn a_merge_counts_what_it_moved() {
     let mut lives = lives();
     lives.settle(vec![grant("a", "g", vec![coins("gold", 1)], Delivery::Claim)]);
     let first = merged(lives.merge(&merge(1, "a", "b", None))).counts;
-    assert_eq!(first, MergeCounts { grants: 1, items: 1, item_entries: 1, currencies: 3, currency_entries: 5 });
+    assert_eq!(first, counted(1, (1, 1), (3, 5)));
     lives.outcome(credit("c", "gold", 1)).unwrap();
     // b: gold 2, gems 1, silver 1, sword 2 and wood 1; closed: gold 3, silver 2, sword 2.
     let onward = merged(lives.merge(&merge(2, "b", "c", None))).counts;
-    assert_eq!(onward, MergeCounts { grants: 1, items: 2, item_entries: 5, currencies: 3, currency_entries: 9 });
+    assert_eq!(onward, counted(1, (2, 5), (3, 9)));
 }
 
 #[test]
@@ -132,6 +138,7 @@ fn a_merge_is_audited_with_what_it_moved() {
     let details: serde_json::Value = serde_json::from_str(audit.details.as_ref().unwrap().as_json()).unwrap();
     let moved = serde_json::json!({
         "grantsReassigned": 0, "itemsMerged": 1, "itemLedgerRowsMoved": 1, "walletsMerged": 3, "walletLedgerRowsMoved": 5,
+        "attemptsReassigned": 0, "lobbiesTouched": 0, "leaderboardsScrubbed": 0,
     });
     assert_eq!(details, moved);
 }

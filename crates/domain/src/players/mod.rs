@@ -45,6 +45,7 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::economy::{Grant, GrantId, Holding, LedgerRow, Position};
+use crate::lobbies::{Attempt, LobbyMembership};
 use crate::store::StoreError;
 use crate::tenancy::RealmId;
 use crate::text::{FreeText, JsonObject};
@@ -137,6 +138,14 @@ pub struct Profile {
     pub pending_grants: u64,
     /// The newest grants, newest first.
     pub recent_grants: Vec<Grant>,
+    /// How many attempts the player has made.
+    pub attempts: u64,
+    /// The newest attempts, newest first.
+    pub recent_attempts: Vec<Attempt>,
+    /// How many lobbies the player is or was in.
+    pub lobbies: u64,
+    /// The newest lobbies, newest first.
+    pub recent_lobbies: Vec<LobbyMembership>,
     /// Items held, more than zero of each, by key.
     pub inventory: Vec<Holding>,
     /// Currencies ever touched, by key.
@@ -147,7 +156,7 @@ pub struct Profile {
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 #[async_trait]
 pub trait PlayerReads: Send + Sync {
-    /// The profile of the player named `player` at the instant `now`, with at most `limit` recent grants; `None` when
+    /// The profile of the player named `player` at the instant `now`, with at most `limit` of each recent thing; `None` when
     /// there is no such player.
     async fn profile(
         &self,

@@ -246,7 +246,7 @@ proptest! {
         prop_assert_eq!(&told.lives.books.entries, &before.books.entries);
         prop_assert_eq!(told.lives.called(name), None);
         let erasure = match outcome {
-            EraseOutcome::Erased(erasure) => {
+            EraseOutcome::Erased(Erased { erasure, .. }) => {
                 prop_assert_eq!(before.called(name).map(|player| player.id), Some(erasure.player));
                 erasure
             }

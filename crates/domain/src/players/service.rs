@@ -11,12 +11,14 @@ use crate::clock::Clock;
 use crate::economy::{Failure, KeyDigest};
 use crate::ids::Ids;
 use crate::keys::Caller;
+use crate::lobbies::PlayRecords;
 use crate::text::JsonObject;
 
 /// The use cases of players' lives.
 pub struct Players {
     store: Arc<dyn PlayerStore>,
     reads: Arc<dyn PlayerReads>,
+    records: Arc<dyn PlayRecords>,
     audit_log: Arc<dyn AuditLog>,
     secret: InstallationSecret,
     clock: Arc<dyn Clock>,
@@ -27,13 +29,13 @@ impl Players {
     /// Puts the use cases on their ports.
     pub fn new(
         store: Arc<dyn PlayerStore>,
-        reads: Arc<dyn PlayerReads>,
+        (reads, records): (Arc<dyn PlayerReads>, Arc<dyn PlayRecords>),
         audit_log: Arc<dyn AuditLog>,
         secret: InstallationSecret,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Self {
-        Self { store, reads, audit_log, secret, clock, ids }
+        Self { store, reads, records, audit_log, secret, clock, ids }
     }
 
     /// Imposes or lifts a player's ban.
@@ -116,7 +118,7 @@ impl Players {
         let entry = AuditEntry::new(realm.id, id, at, caller.actor.clone(), action);
         let details = Some(JsonObject::restore(details.to_string()));
         self.audit_log.append(&AuditEntry { player: Some(head.player.id), details, ..entry }).await?;
-        let (reads, audit_log) = (Arc::clone(&self.reads), Arc::clone(&self.audit_log));
+        let (reads, audit_log) = ((Arc::clone(&self.reads), Arc::clone(&self.records)), Arc::clone(&self.audit_log));
         Ok(Export::new(reads, audit_log, form, (realm, at), head))
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
-use super::test_lives::{key, reason};
+use super::test_lives::{key, nothing_played, reason};
 use super::*;
 use crate::audit_log::MockAuditLog;
 use crate::clock::MockClock;
@@ -38,7 +38,7 @@ fn players(store: MockPlayerStore) -> Players {
     let count = AtomicU64::new(1);
     ids.expect_next().returning(move |_| Uuid::from_u128(count.fetch_add(1, Ordering::Relaxed).into()));
     let (reads, audit_log) = (Arc::new(MockPlayerReads::new()), Arc::new(MockAuditLog::new()));
-    Players::new(Arc::new(store), reads, audit_log, secret(), Arc::new(clock), Arc::new(ids))
+    Players::new(Arc::new(store), (reads, nothing_played()), audit_log, secret(), Arc::new(clock), Arc::new(ids))
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! For the tests of this module: builders of commands, and players, books and what happened to players as one value.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -11,6 +12,7 @@ use crate::economy::{
     AccountId, AccountState, Actor, Asset, Audit, AuditReport, AuditedAccount, AuditedEntry, Command, Entry, KeyDigest,
     Outcome, PlayerKey, Settlement,
 };
+use crate::lobbies::{MockPlayRecords, PlayMergeView, PlayRecords};
 
 /// The realm, players, their accounts (the closed ones apart) and all that happened to them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -84,6 +86,15 @@ pub(super) fn erase(player: &str, at: u64, named: Option<&str>) -> EraseCommand 
     }
 }
 
+/// Records of a realm in which nobody has played.
+pub(super) fn nothing_played() -> Arc<dyn PlayRecords> {
+    let mut records = MockPlayRecords::new();
+    records.expect_attempts_of().returning(|_, _, _, _| Ok(Vec::new()));
+    records.expect_lobbies_of().returning(|_, _, _, _| Ok(Vec::new()));
+    records.expect_rankings_of().returning(|_, _, _, _| Ok(Vec::new()));
+    Arc::new(records)
+}
+
 impl Lives {
     pub(super) fn settle(&mut self, commands: Vec<Command>) -> Settlement {
         self.books.settle(commands)
@@ -128,6 +139,7 @@ impl Lives {
             target_accounts: self.accounts_of(target.as_ref()),
             source_closed: closed.map(|(_, account)| (account.asset.kind, account.version)).collect(),
             grants: u64::try_from(grants.count()).unwrap(),
+            play: PlayMergeView::default(),
             last_position: self.books.entries.iter().map(|entry| entry.position).max().unwrap_or(0),
             source,
             target,
@@ -147,7 +159,7 @@ impl Lives {
         let of_id: Vec<_> = of_id.copied().collect();
         let same_request = of_id.iter().find(|erasure| command.key.is_some() && erasure.key == command.key);
         let (player, earlier) = (self.player(&command.player).cloned(), same_request.or(of_id.first()).copied());
-        let decision = command.decide(&EraseView { player, earlier });
+        let decision = command.decide(&EraseView { player, earlier, ..EraseView::default() });
         if let Some(effect) = decision.effect {
             self.rename(&command.player, &effect.placeholder);
             self.erasures.push(effect.erasure);

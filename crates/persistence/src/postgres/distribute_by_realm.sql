@@ -17,6 +17,17 @@ ALTER TABLE player_merges DROP CONSTRAINT IF EXISTS player_merges_realm_source_f
 ALTER TABLE player_merges DROP CONSTRAINT IF EXISTS player_merges_realm_target_fkey;
 ALTER TABLE player_erasures DROP CONSTRAINT IF EXISTS player_erasures_realm_player_fkey;
 ALTER TABLE audit_log DROP CONSTRAINT IF EXISTS audit_log_realm_fkey;
+ALTER TABLE events DROP CONSTRAINT IF EXISTS events_realm_fkey;
+ALTER TABLE leaderboards DROP CONSTRAINT IF EXISTS leaderboards_realm_fkey;
+ALTER TABLE lobbies DROP CONSTRAINT IF EXISTS lobbies_realm_event_fkey;
+ALTER TABLE lobby_participants DROP CONSTRAINT IF EXISTS lobby_participants_realm_lobby_fkey;
+ALTER TABLE lobby_participants DROP CONSTRAINT IF EXISTS lobby_participants_realm_player_fkey;
+ALTER TABLE attempts DROP CONSTRAINT IF EXISTS attempts_realm_player_fkey;
+ALTER TABLE attempts DROP CONSTRAINT IF EXISTS attempts_realm_event_fkey;
+ALTER TABLE ranking_entries DROP CONSTRAINT IF EXISTS ranking_entries_realm_ranking_fkey;
+ALTER TABLE ranking_entries DROP CONSTRAINT IF EXISTS ranking_entries_realm_player_fkey;
+ALTER TABLE ranking_blocks DROP CONSTRAINT IF EXISTS ranking_blocks_realm_ranking_fkey;
+ALTER TABLE ranking_sections DROP CONSTRAINT IF EXISTS ranking_sections_realm_ranking_fkey;
 
 -- The directory, and what all servers agree on, is small and read everywhere: a copy on every node.
 
@@ -51,6 +62,26 @@ SELECT create_distributed_table('player_erasures', 'realm', colocate_with => 'pl
     (SELECT FROM pg_dist_partition WHERE logicalrel = 'player_erasures'::regclass);
 SELECT create_distributed_table('audit_log', 'realm', colocate_with => 'players') WHERE NOT EXISTS
     (SELECT FROM pg_dist_partition WHERE logicalrel = 'audit_log'::regclass);
+SELECT create_distributed_table('events', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'events'::regclass);
+SELECT create_distributed_table('leaderboards', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'leaderboards'::regclass);
+SELECT create_distributed_table('lobbies', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'lobbies'::regclass);
+SELECT create_distributed_table('lobby_participants', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'lobby_participants'::regclass);
+SELECT create_distributed_table('attempts', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'attempts'::regclass);
+SELECT create_distributed_table('score_requests', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'score_requests'::regclass);
+SELECT create_distributed_table('rankings', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'rankings'::regclass);
+SELECT create_distributed_table('ranking_entries', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'ranking_entries'::regclass);
+SELECT create_distributed_table('ranking_blocks', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'ranking_blocks'::regclass);
+SELECT create_distributed_table('ranking_sections', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'ranking_sections'::regclass);
 
 ALTER TABLE games ADD CONSTRAINT games_studio_fkey FOREIGN KEY (studio) REFERENCES studios (id);
 ALTER TABLE realms ADD CONSTRAINT realms_game_fkey FOREIGN KEY (game) REFERENCES games (id);
@@ -69,3 +100,21 @@ ALTER TABLE player_merges ADD CONSTRAINT player_merges_realm_target_fkey FOREIGN
 ALTER TABLE player_erasures ADD CONSTRAINT player_erasures_realm_player_fkey FOREIGN KEY (realm, player)
     REFERENCES players (realm, id);
 ALTER TABLE audit_log ADD CONSTRAINT audit_log_realm_fkey FOREIGN KEY (realm) REFERENCES realms (id);
+ALTER TABLE events ADD CONSTRAINT events_realm_fkey FOREIGN KEY (realm) REFERENCES realms (id);
+ALTER TABLE leaderboards ADD CONSTRAINT leaderboards_realm_fkey FOREIGN KEY (realm) REFERENCES realms (id);
+ALTER TABLE lobbies ADD CONSTRAINT lobbies_realm_event_fkey FOREIGN KEY (realm, event) REFERENCES events (realm, id);
+ALTER TABLE lobby_participants ADD CONSTRAINT lobby_participants_realm_lobby_fkey FOREIGN KEY (realm, lobby)
+    REFERENCES lobbies (realm, id);
+ALTER TABLE lobby_participants ADD CONSTRAINT lobby_participants_realm_player_fkey FOREIGN KEY (realm, player)
+    REFERENCES players (realm, id);
+ALTER TABLE attempts ADD CONSTRAINT attempts_realm_player_fkey FOREIGN KEY (realm, player)
+    REFERENCES players (realm, id);
+ALTER TABLE attempts ADD CONSTRAINT attempts_realm_event_fkey FOREIGN KEY (realm, event) REFERENCES events (realm, id);
+ALTER TABLE ranking_entries ADD CONSTRAINT ranking_entries_realm_ranking_fkey FOREIGN KEY (realm, ranking)
+    REFERENCES rankings (realm, id);
+ALTER TABLE ranking_entries ADD CONSTRAINT ranking_entries_realm_player_fkey FOREIGN KEY (realm, player)
+    REFERENCES players (realm, id);
+ALTER TABLE ranking_blocks ADD CONSTRAINT ranking_blocks_realm_ranking_fkey FOREIGN KEY (realm, ranking)
+    REFERENCES rankings (realm, id);
+ALTER TABLE ranking_sections ADD CONSTRAINT ranking_sections_realm_ranking_fkey FOREIGN KEY (realm, ranking)
+    REFERENCES rankings (realm, id);

@@ -10,6 +10,7 @@ mod audit_log;
 mod distribution;
 mod economy;
 mod keys;
+mod lobbies;
 mod migrations;
 #[cfg(test)]
 mod plans_tests;

@@ -8,6 +8,7 @@ pub(crate) mod audit;
 pub(crate) mod audit_log;
 pub(crate) mod economy;
 pub(crate) mod keys;
+pub(crate) mod lobbies;
 pub(crate) mod players;
 
 use diesel::backend::Backend;

@@ -10,6 +10,7 @@ mod cleaner;
 mod connection;
 mod economy;
 mod keys;
+mod lobbies;
 mod migrations;
 mod players;
 mod scour;

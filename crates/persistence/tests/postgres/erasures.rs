@@ -1,7 +1,7 @@
 //! After an erasure nothing is left that the store can overwrite, however long the history and whatever came meanwhile.
 
 use domain::economy::KeyDigest;
-use domain::players::{EraseCommand, EraseOutcome};
+use domain::players::{EraseCommand, EraseOutcome, Erased};
 use persistence::postgres::PostgresOptions;
 use testkit::{Draft, coins, create_grant, credit};
 
@@ -121,7 +121,7 @@ fn a_late_repeat_of_an_erasure_touches_nothing_of_whoever_has_the_id_now() {
         settled(stores, realm, &[told("p", "gold")]).await;
         let key = Some(KeyDigest::of("once").expect("a key"));
         let first = stores.lives.erase(&EraseCommand { key, ..erase(realm, "p") }).await.expect("the store works");
-        let EraseOutcome::Erased(erasure) = first else { panic!("{first:?}") };
+        let EraseOutcome::Erased(Erased { erasure, .. }) = first else { panic!("{first:?}") };
         settled(stores, realm, &(0..3_000).map(|_| told("p", "gold")).collect::<Vec<_>>()).await;
         assert!(stores.lives.change_ban(&ban(realm, "p", "needle")).await.expect("the store works").is_ok());
         let again = stores.lives.erase(&EraseCommand { key, ..erase(realm, "p") }).await.expect("the store works");

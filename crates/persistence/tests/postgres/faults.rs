@@ -116,14 +116,14 @@ fn connections_that_died_in_the_pool_are_replaced_unnoticed() {
 fn the_first_error_is_reported_when_further_attempts_do_not_help() {
     on_postgres(async |world, url| {
         let mut outside = Outside::connect(&url).await;
-        let hurt = "CREATE SEQUENCE attempts; CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN RAISE EXCEPTION 'attempt %', nextval('attempts') USING ERRCODE = 'serialization_failure'; END $$;
+        let hurt = "CREATE SEQUENCE tries; CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'attempt %', nextval('tries') USING ERRCODE = 'serialization_failure'; END $$;
             CREATE TRIGGER fault BEFORE INSERT ON entries FOR EACH ROW EXECUTE FUNCTION fault()";
         outside.execute(hurt).await;
         let failed = world.stores.economy.settle(&batch(&world, &two_credits()[..1])).await;
         let error = format!("{:?}", failed.expect_err("it cannot be stored"));
         assert!(error.contains("attempt 1\""), "{error}");
-        let attempts = outside.texts("SELECT last_value::text AS text FROM attempts").await;
+        let attempts = outside.texts("SELECT last_value::text AS text FROM tries").await;
         assert!(3 <= attempts[0].parse::<u32>().expect("a number"), "{attempts:?}");
     });
 }

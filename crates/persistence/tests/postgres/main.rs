@@ -17,6 +17,8 @@ mod lives;
 #[cfg(test)]
 mod lives_faults;
 #[cfg(test)]
+mod lobbies;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod outside;

@@ -4,8 +4,8 @@ use domain::audit_log::{AuditEntry, AuditLog, AuditRow};
 use domain::clock::Timestamp;
 use domain::economy::{AuditReport, EntryId, Grant, LedgerRow};
 use domain::players::{
-    BanChange, BanOutcome, EraseOutcome, Erasure, ExportHead, ExternalId, LegalBasis, MergeRefusal, Merged, PlayerId,
-    Profile, UnknownPlayer,
+    BanChange, BanOutcome, EraseOutcome, Erased, Erasure, ExportHead, ExternalId, LegalBasis, MergeRefusal, Merged,
+    PlayerId, Profile, UnknownPlayer,
 };
 use domain::tenancy::RealmId;
 
@@ -48,7 +48,7 @@ impl World {
     /// Erases in the world's realm, for the first time.
     pub(crate) async fn erase_now(&self, draft: &LifeDraft<LegalBasis>) -> Erasure {
         let outcome = self.erase(draft).await;
-        let EraseOutcome::Erased(erasure) = outcome else { panic!("nobody was erased: {outcome:?}") };
+        let EraseOutcome::Erased(Erased { erasure, .. }) = outcome else { panic!("nobody was erased: {outcome:?}") };
         erasure
     }
 

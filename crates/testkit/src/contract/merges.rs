@@ -7,6 +7,7 @@ use domain::audit_log::AuditAction;
 use domain::economy::{
     AssetKind, Balance, GrantStatus, INTEGER_MAX, LedgerQuery, LedgerRow, Operation, Order, Origin, Rejection, Repeat,
 };
+use domain::lobbies::PlayCounts;
 use domain::players::{ExportAccount, MERGE_REASON, MergeCounts, MergeRefusal};
 use domain::text::JsonObject;
 use serde_json::{Value, json};
@@ -331,7 +332,17 @@ pub async fn a_merged_player_is_merged_onward(world: World) {
     let rows = [world.history("a").await, world.history("b").await, world.history("c").await].concat();
     let first = world.merge_now(&merge("a", "b").keyed("ab").after(HOUR)).await;
     let second = world.merge_now(&merge("b", "c").keyed("bc").after(HOUR * 2)).await;
-    assert_eq!(second.counts, MergeCounts { grants: 2, items: 2, item_entries: 2, currencies: 1, currency_entries: 6 });
+    assert_eq!(
+        second.counts,
+        MergeCounts {
+            grants: 2,
+            items: 2,
+            item_entries: 2,
+            currencies: 1,
+            currency_entries: 6,
+            play: PlayCounts::default()
+        }
+    );
     let world = world.reopened().await;
     assert_eq!(world.gold("c").await, Some(12));
     let history = world.history("c").await;
@@ -363,7 +374,14 @@ pub async fn players_with_many_assets_are_merged(world: World) {
         accept(&world, &[credit("new", name, 5), grant_item("new", name, 7)]).await;
     }
     let merged = world.merge_now(&merge("old", "new")).await;
-    let counts = MergeCounts { grants: 0, items: 50, item_entries: 50, currencies: 100, currency_entries: 100 };
+    let counts = MergeCounts {
+        grants: 0,
+        items: 50,
+        item_entries: 50,
+        currencies: 100,
+        currency_entries: 100,
+        play: PlayCounts::default(),
+    };
     assert_eq!(merged.counts, counts);
     let history = world.history("new").await;
     assert_eq!(history.len(), 250 + 200);
@@ -406,7 +424,14 @@ pub async fn a_merge_is_logged_with_what_it_moved(world: World) {
     two_players(&world).await;
     accept(&world, &[create_grant("old", "g", vec![coins("gold", 1)])]).await;
     let merged = world.merge_now(&merge("old", "new").after(HOUR).by("ks_sandbox_merger000")).await;
-    let counts = MergeCounts { grants: 1, items: 2, item_entries: 8, currencies: 1, currency_entries: 8 };
+    let counts = MergeCounts {
+        grants: 1,
+        items: 2,
+        item_entries: 8,
+        currencies: 1,
+        currency_entries: 8,
+        play: PlayCounts::default(),
+    };
     assert_eq!(merged.counts, counts);
     let world = world.reopened().await;
     let rows = world.audit_rows().await;
@@ -423,6 +448,7 @@ pub async fn a_merge_is_logged_with_what_it_moved(world: World) {
         serde_json::from_str(row.entry.details.as_ref().map_or("", JsonObject::as_json)).expect("JSON");
     let moved = json!({
         "grantsReassigned": 1, "itemsMerged": 2, "itemLedgerRowsMoved": 8, "walletsMerged": 1, "walletLedgerRowsMoved": 8,
+        "attemptsReassigned": 0, "lobbiesTouched": 0, "leaderboardsScrubbed": 0,
     });
     assert_eq!(details, moved);
     assert_eq!(world.done_to(merged.merge.source).await.first(), Some(&row.entry));

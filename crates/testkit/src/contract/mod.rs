@@ -3,6 +3,7 @@
 //! Each clause is an async function that is given a fresh [`World`]; its name is the claim. [`crate::store_contract!`]
 //! makes a test of each. An adapter that does not pass them all does not exist.
 
+pub mod attempts;
 pub mod audit;
 pub mod audit_log;
 pub mod bans;
@@ -10,6 +11,7 @@ pub mod batches;
 pub mod concurrency;
 pub mod directory;
 pub mod erasures;
+pub mod events;
 pub mod exports;
 pub mod faults;
 pub mod fidelity;
@@ -21,12 +23,19 @@ pub mod isolation;
 pub mod keys;
 pub mod ledger_pages;
 mod lives;
+pub mod lobbies;
 pub mod merge_races;
 pub mod merge_repeats;
 pub mod merges;
+pub mod play_faults;
+pub mod play_lives;
+mod play_ways;
+pub mod plays;
 pub mod profiles;
+pub mod rankings;
 pub mod settling;
 mod stamp;
+pub mod sweeps;
 mod world;
 
 pub use world::{Stores, World, run};

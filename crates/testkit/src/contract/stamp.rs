@@ -173,6 +173,7 @@ macro_rules! store_contract {
                 a_merge_into_a_player_who_is_being_erased_is_whole_or_refused,
             }
         );
+        $crate::clauses!($make, plays { whatever_is_played_comes_to_what_it_comes_to_in_memory });
         $crate::clauses!(
             $make,
             erasures {
@@ -237,6 +238,90 @@ macro_rules! store_contract {
                 the_latest_use_of_a_key_is_kept,
             }
         );
+        $crate::clauses!(
+            $make,
+            events {
+                events_come_back_exactly,
+                leaderboards_come_back_exactly,
+                a_taken_configuration_key_is_refused,
+                a_configuration_key_is_given_once_at_two_handles,
+                a_configuration_is_changed_under_its_version,
+                concurrent_changes_of_a_configuration_are_not_lost,
+                pages_of_configurations_follow_each_other,
+            }
+        );
+        $crate::clauses!(
+            $make,
+            lobbies {
+                a_pushed_lobby_comes_back_exactly,
+                lobbies_of_every_stage_come_back_exactly,
+                lobby_pages_follow_each_other_and_know_the_time,
+                forty_concurrent_pushes_make_one_lobby,
+                a_push_at_two_handles_at_once_makes_one_lobby,
+                overlapping_pushes_do_not_deadlock,
+                a_refused_push_leaves_no_trace,
+                players_join_and_leave_and_a_lobby_closes,
+                a_batch_on_one_lobby_ends_as_its_commands_one_at_a_time,
+                concurrent_starts_never_overfill_a_forming_lobby,
+                concurrent_starts_never_overfill_a_group,
+                joins_and_leaves_at_two_handles_keep_count,
+                the_last_place_is_taken_once,
+                realms_do_not_see_each_others_lobbies,
+                who_waits_goes_on_waiting_after_a_reopen,
+            }
+        );
+        $crate::clauses!(
+            $make,
+            sweeps {
+                a_sweep_stores_and_tells_what_the_clock_did,
+                a_late_sweep_tells_every_step,
+                a_sweep_begins_with_what_is_due_longest,
+                concurrent_sweeps_tell_every_step_once,
+                a_step_that_a_write_told_is_not_told_by_a_sweep,
+                a_sweep_is_of_all_realms,
+                a_lobby_that_the_clock_closed_takes_nobody_in,
+            }
+        );
+        $crate::clauses!(
+            $make,
+            attempts {
+                attempts_come_back_exactly,
+                concurrent_increments_add_up,
+                repeats_are_answered_as_they_were_across_a_reopen,
+                the_same_start_and_progress_at_two_handles_happen_once,
+                attempts_end_early_with_their_lobby_or_place,
+                a_start_after_leaving_in_one_batch_goes_on,
+                refused_attempts_leave_no_trace,
+                a_banned_players_client_does_not_play,
+            }
+        );
+        $crate::clauses!(
+            $make,
+            rankings {
+                a_score_is_answered_with_its_rank,
+                scores_come_back_exactly,
+                a_leaderboard_counts_the_best_the_latest_or_the_sum,
+                ranks_of_thousands_are_those_of_a_sorted_list,
+                segments_and_periods_are_ranked_apart,
+                a_ranking_without_somebody_is_empty_around_them,
+                concurrent_scores_add_up_and_rank,
+                a_repeated_score_counts_once,
+                keys_of_scores_are_of_their_realm_and_operation,
+            }
+        );
+        $crate::clauses!(
+            $make,
+            play_lives {
+                what_was_played_becomes_the_targets,
+                a_lobby_that_both_are_in_keeps_one_entry,
+                a_ranking_that_both_are_in_keeps_one_place,
+                a_merge_moves_a_lobby_on_that_is_due,
+                play_goes_on_while_players_merge,
+                boards_show_the_placeholder_of_an_erased_player,
+                a_profile_shows_what_was_played,
+                pages_of_what_was_played_follow_each_other,
+            }
+        );
     };
 }
 
@@ -262,7 +347,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// The file of each part of the contract.
-    const PARTS: [&str; 21] = [
+    const PARTS: [&str; 28] = [
         include_str!("audit.rs"),
         include_str!("audit_log.rs"),
         include_str!("bans.rs"),
@@ -282,7 +367,14 @@ mod tests {
         include_str!("merge_races.rs"),
         include_str!("merge_repeats.rs"),
         include_str!("merges.rs"),
+        include_str!("plays.rs"),
         include_str!("profiles.rs"),
+        include_str!("events.rs"),
+        include_str!("lobbies.rs"),
+        include_str!("sweeps.rs"),
+        include_str!("attempts.rs"),
+        include_str!("rankings.rs"),
+        include_str!("play_lives.rs"),
         include_str!("settling.rs"),
     ];
 

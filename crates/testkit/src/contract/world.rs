@@ -10,6 +10,7 @@ use domain::economy::{
 };
 use domain::ids::Ids;
 use domain::keys::KeyStore;
+use domain::lobbies::{EventStore, LeaderboardStore, LobbyReads, PlayRecords, PlayStore, RankingReads};
 use domain::players::{PlayerReads, PlayerStore, Profile};
 use domain::store::StoreHealth;
 use domain::tenancy::{Directory, Environment, Game, GameId, Realm, RealmId, Studio, StudioId};
@@ -34,6 +35,18 @@ pub struct Stores {
     pub lives: Arc<dyn PlayerStore>,
     /// Keeps the audit log.
     pub audit_log: Arc<dyn AuditLog>,
+    /// Keeps the configuration of events.
+    pub events: Arc<dyn EventStore>,
+    /// Keeps the configuration of leaderboards.
+    pub leaderboards: Arc<dyn LeaderboardStore>,
+    /// Keeps lobbies, attempts and rankings.
+    pub play: Arc<dyn PlayStore>,
+    /// Reads lobbies.
+    pub lobbies: Arc<dyn LobbyReads>,
+    /// Reads rankings.
+    pub rankings: Arc<dyn RankingReads>,
+    /// Reads what players have played.
+    pub records: Arc<dyn PlayRecords>,
     /// Keeps keys.
     pub keys: Arc<dyn KeyStore>,
     /// Keeps studios, games and realms.
@@ -50,6 +63,7 @@ impl Stores {
     where
         S: EconomyStore + EconomyReads + PlayerReads + PlayerStore + AuditLog + 'static,
         S: KeyStore + Directory + LedgerAudit + StoreHealth,
+        S: EventStore + LeaderboardStore + PlayStore + LobbyReads + RankingReads + PlayRecords,
     {
         Self {
             economy: store.clone(),
@@ -57,6 +71,12 @@ impl Stores {
             players: store.clone(),
             lives: store.clone(),
             audit_log: store.clone(),
+            events: store.clone(),
+            leaderboards: store.clone(),
+            play: store.clone(),
+            lobbies: store.clone(),
+            rankings: store.clone(),
+            records: store.clone(),
             keys: store.clone(),
             directory: store.clone(),
             audit: store.clone(),

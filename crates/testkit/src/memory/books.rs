@@ -13,10 +13,12 @@ use domain::players::{Erasure, ExternalId, Merge, Player, PlayerId};
 use domain::tenancy::RealmId;
 use domain::text::{FreeText, JsonObject};
 
+use super::lobbies::Play;
+
 /// Whose account it is, and of what: one place for each asset of a player.
 pub(super) type AccountPlace = (RealmId, PlayerId, Asset);
 
-/// Players, accounts, entries and grants, and what happened to players.
+/// Players, accounts, entries and grants, what happened to players, and what they played.
 #[derive(Default)]
 pub(super) struct Books {
     pub(super) players: BTreeMap<PlayerKey, Player>,
@@ -36,6 +38,7 @@ pub(super) struct Books {
     /// In the order in which they happened.
     pub(super) erasures: Vec<(RealmId, Erasure)>,
     pub(super) audit_log: BTreeMap<(RealmId, AuditId), AuditEntry>,
+    pub(super) play: Play,
 }
 
 /// An account and its history.

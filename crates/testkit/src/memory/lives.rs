@@ -2,6 +2,7 @@
 
 use domain::audit_log::{AuditEntry, AuditId};
 use domain::economy::{Balance, GrantKey, PlayerKey};
+use domain::lobbies::{PlayCounts, PlayMergeView};
 use domain::players::{
     BanCommand, BanEffect, ClosedAccount, EraseCommand, EraseEffect, EraseView, ExternalId, HeldAccount, MergeCommand,
     MergeEffect, MergeView, Player, PlayerId,
@@ -53,6 +54,9 @@ impl Books {
             source_closed: closed.map(|(_, account)| (account.asset.kind, account.version())).collect(),
             grants: u64::try_from(grants.count()).expect("a test has few grants"),
             last_position: self.last_position(realm),
+            play: source.as_ref().map_or_else(PlayMergeView::default, |source| {
+                self.play.merge_view(realm, source.id, target.as_ref().map(|target| target.id))
+            }),
             source,
             target,
         }
@@ -72,6 +76,7 @@ impl Books {
                 stored.grant.player = merge.target;
             }
         }
+        self.play.save_merge(realm, [merge.source, merge.target], &effect.play);
         self.merged_into.values_mut().filter(|into| **into == merge.source).for_each(|into| *into = merge.target);
         self.merged_into.insert(merge.source, merge.target);
         self.rename(realm, &command.source, &effect.placeholder);
@@ -88,8 +93,12 @@ impl Books {
         let of_id = of_id.filter(|(of, erasure)| (*of, erasure.digest) == (command.realm, command.digest));
         let of_id: Vec<_> = of_id.map(|(_, erasure)| *erasure).collect();
         let same_request = of_id.iter().find(|erasure| command.key.is_some() && erasure.key == command.key);
+        let player = self.player(command.realm, &command.player).cloned();
         EraseView {
-            player: self.player(command.realm, &command.player).cloned(),
+            play: player
+                .as_ref()
+                .map_or_else(PlayCounts::default, |player| self.play.counts_of(command.realm, player.id)),
+            player,
             earlier: same_request.or(of_id.first()).copied(),
         }
     }

@@ -6,6 +6,7 @@ mod directory;
 mod economy;
 mod keys;
 mod lives;
+mod lobbies;
 mod players;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,18 +44,7 @@ impl MemoryStore {
 
     /// All ports of this store.
     pub fn stores(&self) -> Stores {
-        let this = Arc::new(self.clone());
-        Stores {
-            economy: this.clone(),
-            reads: this.clone(),
-            players: this.clone(),
-            lives: this.clone(),
-            audit_log: this.clone(),
-            keys: this.clone(),
-            directory: this.clone(),
-            audit: this.clone(),
-            health: this,
-        }
+        Stores::of(Arc::new(self.clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

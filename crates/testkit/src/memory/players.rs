@@ -72,6 +72,7 @@ impl PlayerReads for MemoryStore {
         let pending = grants.iter().filter(|grant| grant.status_at(now) == GrantStatus::Pending);
         let mut inventory = holdings(books, realm, player.id, AssetKind::Item);
         inventory.retain(|holding| 0 < holding.balance.get());
+        let (attempts, lobbies) = (books.play.attempts_of(realm, player.id), books.play.lobbies_of(realm, player.id));
         Ok(Some(Profile {
             player: player.clone(),
             last_context_snapshot: books.context(player.id).cloned(),
@@ -79,6 +80,10 @@ impl PlayerReads for MemoryStore {
             grants: count(grants.len()),
             pending_grants: count(pending.count()),
             recent_grants: Page::of(grants, limit).rows,
+            attempts: count(attempts.len()),
+            recent_attempts: Page::of(attempts, limit).rows,
+            lobbies: count(lobbies.len()),
+            recent_lobbies: Page::of(lobbies, limit).rows,
             inventory,
             wallet: holdings(books, realm, player.id, AssetKind::Currency),
         }))

@@ -20,9 +20,9 @@ use crate::query::Query;
 /// Read the audit log.
 ///
 /// Who did what to whom, why and when, newest first: every ban, unban, merge, erasure, export and bulk import in the
-/// environment of the key, and every change of its keys. Follow `next` as `after` for the page that follows. Players are named by Purser's own id, and by
-/// what the studio calls them *now*: a placeholder once they are merged or erased. An erasure blanks the reasons of what was
-/// done to the player before.
+/// environment of the key, and every change of its keys, its events and its leaderboards. Follow `next` as `after` for the
+/// page that follows. Players are named by Purser's own id, and by what the studio calls them *now*: a placeholder once they
+/// are merged or erased. An erasure blanks the reasons of what was done to the player before.
 #[utoipa::path(
     tag = "Admin",
     operation_id = "readAuditLog",
@@ -81,7 +81,8 @@ struct AuditView {
     /// Its id.
     id: String,
     /// What was done: `player.ban`, `player.unban`, `player.merge`, `player.delete`, `player.export`, `migrate.players`,
-    /// `migrate.wallet`, `migrate.inventory`, `key.issue`, `key.rotate`, `key.revoke`.
+    /// `migrate.wallet`, `migrate.inventory`, `key.issue`, `key.rotate`, `key.revoke`, `event.create`, `event.change`,
+    /// `leaderboard.create`, `leaderboard.change`.
     #[schema(value_type = String, example = "player.ban")]
     action: &'static str,
     /// Who: the display prefix of the key, as `api_key:<prefix>`; `command_line` for the command line, and `first_run` for

@@ -14,7 +14,6 @@ use super::{IDEMPOTENT_REPLAYED, IdempotencyHeader, PlayerParams};
 use crate::body::{Body, Members};
 use crate::field_errors::FieldErrors;
 use crate::fields;
-use crate::instant::{self, InvalidInstant};
 use crate::keys::Caller;
 use crate::path::PlayerPath;
 use crate::problem::{ErrorResponse, Problem, WriteProblems};
@@ -71,11 +70,7 @@ fn parse(request: &HttpRequest, body: &Body) -> Result<GrantRequest, Problem> {
     let kinds = fields::one_of("\"reward\" or \"crate\"", GrantKind::parse);
     let kind = members.optional("kind", kinds, &mut errors).unwrap_or(GrantKind::Reward);
     let entries = entries(&members, &mut errors);
-    let expires_at = members.optional(
-        "expiresAt",
-        |value| instant::parse(&fields::text(value).map_err(|_| InvalidInstant)?),
-        &mut errors,
-    );
+    let expires_at = members.optional("expiresAt", fields::instant, &mut errors);
     let sources = fields::one_of("\"api\" or \"admin\"", GrantSource::parse);
     let source = members.optional("sourceKind", sources, &mut errors).unwrap_or(GrantSource::Api);
     let source_ref = members.optional("sourceRefId", fields::free_text, &mut errors);

@@ -42,7 +42,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 /// The header that says that a request had taken effect before, and changed nothing this time.
-const IDEMPOTENT_REPLAYED: &str = "Idempotent-Replayed";
+pub(crate) const IDEMPOTENT_REPLAYED: &str = "Idempotent-Replayed";
 
 /// The parameter of every route about one player.
 #[derive(IntoParams)]

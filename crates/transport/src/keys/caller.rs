@@ -20,6 +20,9 @@ const BEARER: &str = "bearer";
 /// The caller of a route under `/server/v1`, whose key was checked.
 pub(crate) struct Caller(pub(crate) domain::keys::Caller);
 
+/// The caller of a route under `/server/v1/games/{gameId}`, whose key was checked and is one of that game.
+pub(crate) struct GameCaller(pub(crate) domain::keys::Caller);
+
 /// The caller of a route under `/admin/v1/games/{gameId}`, whose key was checked and is one of that game.
 pub(crate) struct AdminCaller(pub(crate) domain::keys::Caller);
 
@@ -37,6 +40,20 @@ impl FromRequest for Caller {
                 PermissionSet::ServerIntegration => Ok(Self(caller)),
                 PermissionSet::ClientSdk | PermissionSet::Admin => Err(Problem::Forbidden),
             }
+        })
+    }
+}
+
+impl FromRequest for GameCaller {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let caller = Caller::from_request(&request, payload);
+        Box::pin(async move {
+            let Caller(caller) = caller.await?;
+            if path::game(&request) == Some(caller.realm.game) { Ok(Self(caller)) } else { Err(Problem::Forbidden) }
         })
     }
 }

@@ -3,7 +3,7 @@
 mod caller;
 mod ping;
 
-pub(crate) use caller::{AdminCaller, Caller, GameParams};
+pub(crate) use caller::{AdminCaller, Caller, GameCaller, GameParams};
 
 use utoipa_actix_web::service_config::ServiceConfig;
 

@@ -3,7 +3,8 @@
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, post};
 use domain::economy::KeyDigest;
-use domain::players::{EraseOutcome, ExternalId, LegalBasis, Players};
+use domain::lobbies::PlayCounts;
+use domain::players::{EraseOutcome, Erased, ExternalId, LegalBasis, Players};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -111,11 +112,11 @@ struct ErasureView {
     anonymized_external_id: Option<String>,
     /// When the player was erased; the time of this call when there never was one.
     deleted_at: Instant,
-    /// Always 0: this server has no attempts yet.
+    /// Attempts of the player, which stay, under the placeholder.
     attempts_anonymized: u64,
-    /// Always 0: this server has no lobbies yet.
+    /// Lobbies that the player was in, which show the placeholder now.
     lobbies_anonymized: u64,
-    /// Always 0: this server has no leaderboards yet.
+    /// Rankings of leaderboards and events that the player was in, which show the placeholder now.
     leaderboards_scrubbed: u64,
     /// How it ended.
     #[schema(value_type = ErasureStatusName)]
@@ -137,19 +138,21 @@ enum ErasureStatusName {
 
 impl ErasureView {
     fn of(outcome: EraseOutcome, player: &ExternalId) -> Self {
-        let (erasure, at, status) = match outcome {
-            EraseOutcome::Erased(erasure) => (Some(erasure), erasure.at, "erased"),
-            EraseOutcome::AlreadyErased(erasure) => (Some(erasure), erasure.at, "no_op_already_erased"),
-            EraseOutcome::NeverExisted { at } => (None, at, "no_op_never_existed"),
+        let (erasure, play, at, status) = match outcome {
+            EraseOutcome::Erased(Erased { erasure, play }) => (Some(erasure), play, erasure.at, "erased"),
+            EraseOutcome::AlreadyErased(erasure) => {
+                (Some(erasure), PlayCounts::default(), erasure.at, "no_op_already_erased")
+            }
+            EraseOutcome::NeverExisted { at } => (None, PlayCounts::default(), at, "no_op_never_existed"),
         };
         Self {
             player_id: erasure.map(|erasure| erasure.player.0.to_string()),
             external_player_id: player.as_str().to_owned(),
             anonymized_external_id: erasure.map(|erasure| erasure.placeholder().as_str().to_owned()),
             deleted_at: Instant(at),
-            attempts_anonymized: 0,
-            lobbies_anonymized: 0,
-            leaderboards_scrubbed: 0,
+            attempts_anonymized: play.attempts,
+            lobbies_anonymized: play.lobbies,
+            leaderboards_scrubbed: play.rankings,
             status,
         }
     }

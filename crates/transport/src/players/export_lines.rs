@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::export_views::{ExportCounts, ExportFailure, ExportHeadLine, ExportLine, ExportManifest, ExportedGrant};
 use crate::economy::{ItemView, LedgerRowView, WalletView};
+use crate::lobbies::{AttemptView, LobbyMembershipView, RankingMembershipView};
 use crate::middleware::message_of;
 use crate::problem::Problem;
 
@@ -102,13 +103,22 @@ impl Lines {
     }
 }
 
-/// The lines of one part; grants as they stand at the instant `at`.
+/// The lines of one part; grants, attempts and lobbies as they stand at the instant `at`.
 fn rows_of(part: ExportPart, at: Timestamp) -> Rows {
     match part {
         ExportPart::Wallet(rows) => Box::new(rows.into_iter().map(|row| ExportLine::Wallet(WalletView::from(row)))),
         ExportPart::Inventory(rows) => Box::new(rows.into_iter().map(|row| ExportLine::Inventory(ItemView::from(row)))),
         ExportPart::Grants(rows) => {
             Box::new(rows.into_iter().map(move |grant| ExportLine::Grant(Box::new(ExportedGrant::at(at, &grant)))))
+        }
+        ExportPart::Attempts(rows) => {
+            Box::new(rows.into_iter().map(move |row| ExportLine::Attempt(Box::new(AttemptView::at(at, &row)))))
+        }
+        ExportPart::Lobbies(rows) => {
+            Box::new(rows.into_iter().map(move |row| ExportLine::Lobby(Box::new(LobbyMembershipView::at(at, &row)))))
+        }
+        ExportPart::Rankings(rows) => {
+            Box::new(rows.into_iter().map(|row| ExportLine::Leaderboard(Box::new(RankingMembershipView::from(&row)))))
         }
         ExportPart::Ledger(rows) => {
             Box::new(rows.into_iter().map(|row| ExportLine::Ledger(Box::new(LedgerRowView::from(row)))))

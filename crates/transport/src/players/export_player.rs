@@ -13,6 +13,7 @@ use crate::economy::{GrantView, ItemView, PlayerParams, WalletView};
 use crate::field_errors::FieldErrors;
 use crate::instant::Instant;
 use crate::keys::Caller;
+use crate::lobbies::{AttemptView, LobbyMembershipView, RankingMembershipView};
 use crate::middleware::wants_no_body;
 use crate::path::PlayerPath;
 use crate::problem::{ErrorResponse, Problem, ReadProblems};
@@ -22,13 +23,14 @@ use crate::query::Query;
 ///
 /// All that is known of a player (Articles 15 and 20 GDPR). That it was asked for is written to the audit log first.
 ///
-/// Without `format`, or with `format=json`: one bundle, with at most 1,000 rows of each list (the newest grants, the first
-/// items and currencies by key) and without the ledger.
+/// Without `format`, or with `format=json`: one bundle, with at most 1,000 rows of each list (the newest grants, attempts
+/// and lobbies, the first items and currencies by key and the first leaderboards by id) and without the ledger.
 ///
 /// With `format=ndjson`: everything, as one JSON object a line, sent while it is read. Each has a `type`: `player` first,
-/// then every `wallet`, `inventory` and `grant` row (newest first), then `ledger`, every change of every account as of the
-/// instant the export began (account by account, each oldest first; accounts that a merge closed come last), then `audit`,
-/// what was done to the player (newest first). **The last line of a complete export is its `manifest`**, with the number of
+/// then every `wallet` and `inventory` row, every `grant`, `attempt` and `lobby` (each newest first) and every `leaderboard`
+/// that the player is on, then `ledger`, every change of every account as of the instant the export began (account by
+/// account, each oldest first; accounts that a merge closed come last), then `audit`, what was done to the player (newest
+/// first). **The last line of a complete export is its `manifest`**, with the number of
 /// lines of each type and a checksum. If the export cannot be completed, because the store fails or because the player was
 /// merged or erased meanwhile, the last line is of type `error` instead, and has the member `error` of any failure; if the
 /// connection breaks there is neither. A file without a manifest is incomplete: discard it and ask again. The connection
@@ -99,12 +101,16 @@ async fn bundle(mut export: Export) -> Result<ExportBundle, Failure> {
         inventory: Vec::new(),
         wallet: Vec::new(),
         lobbies: Vec::new(),
+        leaderboards: Vec::new(),
     };
     while let Some(part) = export.next().await? {
         match part {
             ExportPart::Wallet(rows) => bundle.wallet.extend(rows.into_iter().map(WalletView::from)),
             ExportPart::Inventory(rows) => bundle.inventory.extend(rows.into_iter().map(ItemView::from)),
             ExportPart::Grants(rows) => bundle.grants.extend(rows.iter().map(|grant| GrantView::at(at, grant))),
+            ExportPart::Attempts(rows) => bundle.attempts.extend(rows.iter().map(|row| AttemptView::at(at, row))),
+            ExportPart::Lobbies(rows) => bundle.lobbies.extend(rows.iter().map(|row| LobbyMembershipView::at(at, row))),
+            ExportPart::Rankings(rows) => bundle.leaderboards.extend(rows.iter().map(RankingMembershipView::from)),
             ExportPart::Ledger(_) | ExportPart::AuditLog(_) => unreachable!("a bundle has no history"),
         }
     }

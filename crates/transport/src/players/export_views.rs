@@ -1,7 +1,5 @@
 //! A player as an export hands them out: in one bundle, and line by line.
 
-use std::collections::BTreeMap;
-
 use domain::audit_log::AuditEntry;
 use domain::clock::Timestamp;
 use domain::economy::Grant;
@@ -11,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::economy::{GrantView, ItemView, JsonView, LedgerRowView, WalletView};
 use crate::instant::Instant;
+use crate::lobbies::{AttemptView, LobbyMembershipView, RankingMembershipView};
 use crate::problem::ErrorBody;
 
 /// Which members an export has. Grows when one changes its meaning or goes away.
@@ -31,9 +30,9 @@ pub(super) struct ExportBundle {
     /// When the export was asked for.
     pub(super) exported_at: Instant,
     pub(super) player: ExportedPlayer,
-    /// Always empty: this server has no attempts yet.
-    #[schema(value_type = Vec<Object>, max_items = 1000)]
-    pub(super) attempts: Vec<BTreeMap<String, String>>,
+    /// The newest ones, newest first.
+    #[schema(max_items = 1000)]
+    pub(super) attempts: Vec<AttemptView>,
     /// The newest ones, newest first.
     #[schema(max_items = 1000)]
     pub(super) grants: Vec<GrantView>,
@@ -43,9 +42,12 @@ pub(super) struct ExportBundle {
     /// Currencies ever touched, by key.
     #[schema(max_items = 1000)]
     pub(super) wallet: Vec<WalletView>,
-    /// Always empty: this server has no lobbies yet.
-    #[schema(value_type = Vec<Object>, max_items = 1000)]
-    pub(super) lobbies: Vec<BTreeMap<String, String>>,
+    /// The newest ones that the player is or was in, newest first.
+    #[schema(max_items = 1000)]
+    pub(super) lobbies: Vec<LobbyMembershipView>,
+    /// The first ones that the player is on, by id.
+    #[schema(max_items = 1000)]
+    pub(super) leaderboards: Vec<RankingMembershipView>,
 }
 
 /// The player as such.
@@ -111,6 +113,9 @@ pub(super) enum ExportLine {
     Wallet(WalletView),
     Inventory(ItemView),
     Grant(Box<ExportedGrant>),
+    Attempt(Box<AttemptView>),
+    Lobby(Box<LobbyMembershipView>),
+    Leaderboard(Box<RankingMembershipView>),
     Ledger(Box<LedgerRowView>),
     Audit(Box<ExportedAuditEntry>),
     Manifest(ExportManifest),
@@ -202,10 +207,12 @@ pub(super) struct ExportCounts {
     grant: u64,
     ledger: u64,
     audit: u64,
-    /// Always 0: this server has no attempts yet.
+    /// Lines of type `attempt`.
     attempts: u64,
-    /// Always 0: this server has no lobbies yet.
+    /// Lines of type `lobby`.
     lobbies: u64,
+    /// Lines of type `leaderboard`.
+    leaderboards: u64,
 }
 
 impl ExportCounts {
@@ -215,6 +222,9 @@ impl ExportCounts {
             ExportLine::Wallet(_) => self.wallet += 1,
             ExportLine::Inventory(_) => self.inventory += 1,
             ExportLine::Grant(_) => self.grant += 1,
+            ExportLine::Attempt(_) => self.attempts += 1,
+            ExportLine::Lobby(_) => self.lobbies += 1,
+            ExportLine::Leaderboard(_) => self.leaderboards += 1,
             ExportLine::Ledger(_) => self.ledger += 1,
             ExportLine::Audit(_) => self.audit += 1,
             ExportLine::Player(_) | ExportLine::Manifest(_) | ExportLine::Error(_) => {}

@@ -127,7 +127,7 @@ struct MergeView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MergeCountsView {
-    /// Always 0: this server has no attempts yet.
+    /// Attempts that are the target's now.
     attempts_reassigned: u64,
     /// Grants that are the target's now.
     grants_reassigned: u64,
@@ -139,9 +139,9 @@ struct MergeCountsView {
     wallets_merged: u64,
     /// The ledger entries of those.
     wallet_ledger_rows_moved: u64,
-    /// Always 0: this server has no lobbies yet.
+    /// Lobbies that the source was in, and the target is now. Who was in one with both counts once in it.
     lobbies_touched: u64,
-    /// Always 0: this server has no leaderboards yet.
+    /// Rankings of leaderboards and events that the source was in, and the target is now.
     leaderboards_scrubbed: u64,
 }
 
@@ -175,14 +175,14 @@ impl MergeView {
 impl From<MergeCounts> for MergeCountsView {
     fn from(counts: MergeCounts) -> Self {
         Self {
-            attempts_reassigned: 0,
+            attempts_reassigned: counts.play.attempts,
             grants_reassigned: counts.grants,
             items_merged: counts.items,
             item_ledger_rows_moved: counts.item_entries,
             wallets_merged: counts.currencies,
             wallet_ledger_rows_moved: counts.currency_entries,
-            lobbies_touched: 0,
-            leaderboards_scrubbed: 0,
+            lobbies_touched: counts.play.lobbies,
+            leaderboards_scrubbed: counts.play.rankings,
         }
     }
 }

@@ -1,7 +1,5 @@
 //! `GET …/players/{externalId}`: everything about a player in one round trip.
 
-use std::collections::BTreeMap;
-
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
 use domain::clock::{Clock, Timestamp};
@@ -15,6 +13,7 @@ use crate::economy::{GrantView, ItemView, JsonView, PlayerParams, WalletView};
 use crate::field_errors::FieldErrors;
 use crate::instant::Instant;
 use crate::keys::Caller;
+use crate::lobbies::{AttemptView, LobbyMembershipView};
 use crate::path::PlayerPath;
 use crate::problem::{ErrorResponse, Problem, ReadProblems};
 use crate::query::Query;
@@ -76,14 +75,12 @@ struct PlayerProfileResponse {
 struct ProfileView {
     player: PlayerView,
     summary: SummaryView,
-    /// Always empty: this server has no attempts yet.
-    #[schema(value_type = Vec<Object>)]
-    recent_attempts: Vec<BTreeMap<String, String>>,
+    /// Newest first.
+    recent_attempts: Vec<AttemptView>,
     /// Newest first.
     recent_grants: Vec<GrantView>,
-    /// Always empty: this server has no lobbies yet.
-    #[schema(value_type = Vec<Object>)]
-    recent_lobbies: Vec<BTreeMap<String, String>>,
+    /// Lobbies that the player is or was in, newest first.
+    recent_lobbies: Vec<LobbyMembershipView>,
     inventory: Vec<ItemView>,
     wallet: Vec<WalletView>,
 }
@@ -127,11 +124,10 @@ struct PlayerView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SummaryView {
-    /// Always 0: this server has no attempts yet.
     attempts: u64,
     grants: u64,
     pending_grants: u64,
-    /// Always 0: this server has no lobbies yet.
+    /// How many the player is or was in.
     lobbies: u64,
 }
 
@@ -144,6 +140,10 @@ impl ProfileView {
             grants,
             pending_grants,
             recent_grants,
+            attempts,
+            recent_attempts,
+            lobbies,
+            recent_lobbies,
             inventory,
             wallet,
         } = profile;
@@ -164,10 +164,10 @@ impl ProfileView {
                 ban_reason: ban_reason.map(|reason| reason.as_str().to_owned()),
                 deleted_at: None,
             },
-            summary: SummaryView { attempts: 0, grants, pending_grants, lobbies: 0 },
-            recent_attempts: Vec::new(),
+            summary: SummaryView { attempts, grants, pending_grants, lobbies },
+            recent_attempts: recent_attempts.iter().map(|attempt| AttemptView::at(now, attempt)).collect(),
             recent_grants: recent_grants.iter().map(|grant| GrantView::at(now, grant)).collect(),
-            recent_lobbies: Vec::new(),
+            recent_lobbies: recent_lobbies.iter().map(|lobby| LobbyMembershipView::at(now, lobby)).collect(),
             inventory: inventory.into_iter().map(ItemView::from).collect(),
             wallet: wallet.into_iter().map(WalletView::from).collect(),
         }

@@ -14,6 +14,7 @@ use domain::economy::{
     GrantId, GrantKind, GrantSource, LedgerRow, Operation, Origin, Position,
 };
 use domain::ids::MockIds;
+use domain::lobbies::MockPlayRecords;
 use domain::players::{
     ExportAccount, ExportHead, ExternalId, InstallationSecret, MockPlayerReads, MockPlayerStore, Player, PlayerId,
     PlayerReads, Players, Profile,
@@ -27,8 +28,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
+use super::played;
 use super::socket::serving;
-use super::world::{Key, NOW_S, Reply, Routes, World, now, request};
+use super::world::{Key, NOW_S, Reply, Routes, World, nothing_played, now, request};
 use crate::App;
 
 const EXPORT: &str = "/server/v1/players/p-1/export";
@@ -156,12 +158,43 @@ fn audit_log(format: &'static str) -> MockAuditLog {
     log
 }
 
+/// So many attempts, lobbies and rankings.
+fn records(attempts: u128, lobbies: u128, rankings: u128) -> MockPlayRecords {
+    let mut records = MockPlayRecords::new();
+    let page = |newest: u128, before: Option<Uuid>, limit: u32| {
+        let end = before.map_or(newest + 1, |id| id.as_u128());
+        (1..end).rev().take(limit.try_into().unwrap())
+    };
+    records.expect_attempts_of().returning(move |_, player, after, limit| {
+        assert_eq!(player, PlayerId(Uuid::from_u128(9)));
+        Ok(page(attempts, after.map(|after| after.0), limit).map(played::attempt).collect())
+    });
+    records.expect_lobbies_of().returning(move |_, player, after, limit| {
+        assert_eq!(player, PlayerId(Uuid::from_u128(9)));
+        Ok(page(lobbies, after.map(|after| after.0), limit).map(played::lobby).collect())
+    });
+    records.expect_rankings_of().returning(move |_, player, after, limit| {
+        assert_eq!(player, PlayerId(Uuid::from_u128(9)));
+        let mut rows: Vec<_> = (1..=rankings).map(played::ranking).collect();
+        rows.sort_by_key(|row| row.ranking.id);
+        rows.retain(|row| after.is_none_or(|after| after < row.ranking.id));
+        rows.truncate(limit.try_into().unwrap());
+        Ok(rows)
+    });
+    records
+}
+
 async fn routes(players: MockPlayerReads, audit_log: MockAuditLog) -> Routes {
     World { players, audit_log, ..World::default() }.start().await
 }
 
 async fn export_lines(players: MockPlayerReads) -> Reply {
-    routes(players, audit_log("ndjson")).await.send(request("GET", LINES)).await
+    export_played(players, nothing_played()).await
+}
+
+async fn export_played(players: MockPlayerReads, records: MockPlayRecords) -> Reply {
+    let world = World { players, audit_log: audit_log("ndjson"), records, ..World::default() };
+    world.start().await.send(request("GET", LINES)).await
 }
 
 fn parsed(body: &str) -> Vec<Value> {
@@ -171,7 +204,8 @@ fn parsed(body: &str) -> Vec<Value> {
 
 #[actix_web::test]
 async fn a_bundle_shows_what_is_known_of_a_player() {
-    let routes = routes(player_with(three_accounts, 2), audit_log("json")).await;
+    let (players, audit_log, records) = (player_with(three_accounts, 2), audit_log("json"), records(1, 2, 2));
+    let routes = World { players, audit_log, records, ..World::default() }.start().await;
     insta::assert_snapshot!("bundle", routes.send(request("GET", EXPORT)).await.shown());
 }
 
@@ -181,27 +215,37 @@ async fn a_bundle_has_a_thousand_rows_of_each_list_at_most() {
         let of = |kind| (0..1_100).map(move |number| account(kind, &format!("key-{number:04}"), 1, 1));
         of(AssetKind::Currency).chain(of(AssetKind::Item)).collect()
     }
-    let routes = routes(player_with(many, 1_100), audit_log("json")).await;
+    let (players, audit_log, records) = (player_with(many, 1_100), audit_log("json"), records(1_100, 1_100, 1_100));
+    let routes = World { players, audit_log, records, ..World::default() }.start().await;
     let data = routes.send(request("GET", &format!("{EXPORT}?format=json"))).await.json()["data"].take();
-    for list in ["grants", "inventory", "wallet"] {
+    for list in ["grants", "inventory", "wallet", "attempts", "lobbies", "leaderboards"] {
         assert_eq!(data[list].as_array().unwrap().len(), 1_000, "{list}");
     }
     assert_eq!(data["grants"][0]["id"], Uuid::from_u128(1_100).to_string(), "the newest");
     assert_eq!(data["wallet"][999]["economyKey"], "key-0999", "the first");
+    assert_eq!(data["attempts"][0]["id"], Uuid::from_u128(1_100).to_string(), "the newest");
+    assert_eq!(data["lobbies"][999]["id"], Uuid::from_u128(101).to_string(), "the thousandth");
 }
 
 #[actix_web::test]
 async fn lines_are_everything_and_the_manifest_proves_it() {
-    let reply = export_lines(player_with(three_accounts, 120)).await;
+    let reply = export_played(player_with(three_accounts, 120), records(1_007, 105, 3)).await;
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/x-ndjson")));
     let lines = parsed(&reply.body);
     let manifest = lines.last().unwrap();
     let expected = json!({
-        "wallet": 1, "inventory": 1, "grant": 120, "ledger": 1_234, "audit": 1, "attempts": 0, "lobbies": 0
+        "wallet": 1, "inventory": 1, "grant": 120, "ledger": 1_234, "audit": 1, "attempts": 1_007, "lobbies": 105,
+        "leaderboards": 3
     });
     assert_eq!((&manifest["type"], &manifest["counts"]), (&json!("manifest"), &expected));
     for (kind, count) in expected.as_object().unwrap() {
-        let found = lines.iter().filter(|line| line["type"] == *kind).count();
+        let line_type = match kind.as_str() {
+            "attempts" => "attempt",
+            "lobbies" => "lobby",
+            "leaderboards" => "leaderboard",
+            same => same,
+        };
+        let found = lines.iter().filter(|line| line["type"] == line_type).count();
         assert_eq!(json!(found), *count, "{kind}");
     }
     let end = reply.body.trim_end().rfind('\n').unwrap() + 1;
@@ -215,7 +259,7 @@ async fn each_type_of_line_has_its_members() {
     fn one_of_each() -> Vec<ExportAccount> {
         vec![account(AssetKind::Currency, "gold", 500, 1), account(AssetKind::Item, "sword", 2, 0)]
     }
-    insta::assert_snapshot!("lines", export_lines(player_with(one_of_each, 1)).await.shown());
+    insta::assert_snapshot!("lines", export_played(player_with(one_of_each, 1), records(1, 1, 2)).await.shown());
 }
 
 #[actix_web::test]
@@ -397,7 +441,14 @@ async fn the_player_is_on_the_way_while_the_store_is_still_being_read() {
     ids.expect_next().return_const(Uuid::nil());
     let (store, log) = (Arc::new(MockPlayerStore::new()), Arc::new(audit_log("ndjson")));
     let secret = InstallationSecret::new([0; InstallationSecret::BYTES]);
-    let lives = Players::new(store, Arc::new(Stalled), log, secret, app.clock.clone(), Arc::new(ids));
+    let lives = Players::new(
+        store,
+        (Arc::new(Stalled), Arc::new(nothing_played())),
+        log,
+        secret,
+        app.clock.clone(),
+        Arc::new(ids),
+    );
     let app = App { lives: Arc::new(lives), ..app };
     let answer = answer(app, "GET", LINES, |answer| answer.contains(r#""itemKey":"sword""#)).await;
     assert!(answer.contains("transfer-encoding: chunked") && answer.contains(r#"{"type":"player""#), "{answer}");

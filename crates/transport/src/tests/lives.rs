@@ -1,9 +1,10 @@
 //! What happens to players: how it is asked for, and how it is answered.
 
 use domain::economy::KeyDigest;
+use domain::lobbies::PlayCounts;
 use domain::players::{
-    BanChange, BanOutcome, EraseOutcome, Erasure, InstallationSecret, LegalBasis, Merge, MergeCounts, MergeRefusal,
-    Merged, MockPlayerStore, PlayerId, UnknownPlayer,
+    BanChange, BanOutcome, EraseOutcome, Erased, Erasure, InstallationSecret, LegalBasis, Merge, MergeCounts,
+    MergeRefusal, Merged, MockPlayerStore, PlayerId, UnknownPlayer,
 };
 use domain::tenancy::{Environment, RealmId};
 use serde_json::json;
@@ -89,7 +90,14 @@ async fn a_merge_is_answered_with_eight_counts() {
         assert_eq!((command.source.as_str(), command.target.as_str()), ("guest/1", "p-1"));
         assert_ne!(command.source_digest, command.target_digest);
         let earlier = command.key == KeyDigest::of("again").ok();
-        let counts = MergeCounts { grants: 2, items: 4, item_entries: 9, currencies: 2, currency_entries: 7 };
+        let counts = MergeCounts {
+            grants: 2,
+            items: 4,
+            item_entries: 9,
+            currencies: 2,
+            currency_entries: 7,
+            play: PlayCounts::default(),
+        };
         let counts = if earlier { MergeCounts::default() } else { counts };
         Ok(Ok(Merged { merge: merge(), counts, earlier }))
     });
@@ -134,7 +142,7 @@ async fn an_erasure_has_a_legal_basis_and_three_outcomes() {
         assert_eq!(command.basis, basis);
         let erasure = Erasure { player: player(9), digest: command.digest, key: command.key, at: now() };
         Ok(match outcome {
-            "erased" => EraseOutcome::Erased(erasure),
+            "erased" => EraseOutcome::Erased(Erased { erasure, play: PlayCounts::default() }),
             "erased_before" => EraseOutcome::AlreadyErased(erasure),
             _ => EraseOutcome::NeverExisted { at: command.at },
         })

@@ -1,13 +1,20 @@
 //! The routes as callers meet them: through actix-web's test service, and over a socket where that matters.
 
+mod attempts;
 mod auth;
 mod bad_input;
 mod economy;
+mod events;
 mod export;
+mod leaderboard_configuration;
+mod leaderboards;
 mod lives;
+mod lobbies;
 mod migrate;
 mod openapi;
 mod operations;
+mod play;
+mod played;
 mod reads;
 mod refusals;
 mod socket;

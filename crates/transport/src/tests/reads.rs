@@ -11,6 +11,7 @@ use domain::text::JsonObject;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::played;
 use super::world::{NOW_S, World, now, request};
 
 fn key(text: &str) -> AssetKey {
@@ -136,6 +137,10 @@ async fn a_profile_shows_a_player_in_one_round_trip() {
             banned_at: None,
         };
         Ok(Some(Profile {
+            attempts: 7,
+            recent_attempts: vec![played::attempt(5)],
+            lobbies: 3,
+            recent_lobbies: vec![played::lobby(3), played::lobby(2)],
             player,
             last_context_snapshot: Some(JsonObject::try_new(&json!({ "country": "SE" })).unwrap()),
             ban_reason: None,

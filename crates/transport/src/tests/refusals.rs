@@ -2,9 +2,11 @@
 
 use domain::economy::{Amount, Asset, AssetKey, AssetKind, Balance, Failure, INTEGER_MAX, Rejection};
 use domain::keys::Denied;
+use domain::lobbies::{BoardMode, ConfigurationRefusal, InvalidPart, LobbyId, MetricKey, PlayFailure, PlayRefusal};
 use domain::players::{ExportInterruption, MergeRefusal, PlayerBanned};
 use domain::store::StoreError;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::world::{StoreMood, World, now, post, request};
 use crate::field_errors::FieldErrors;
@@ -66,17 +68,67 @@ fn every_problem() -> Vec<Problem> {
     ]
 }
 
+/// One of each, like [`every_problem`].
+fn every_play_failure() -> Vec<PlayFailure> {
+    let refused = [
+        PlayRefusal::IdempotencyConflict,
+        PlayRefusal::EventNotFound,
+        PlayRefusal::EventDisabled,
+        PlayRefusal::WrongMode { mode: BoardMode::Global },
+        PlayRefusal::NoActiveWindow,
+        PlayRefusal::TooManyPlayers { capacity: 4, players: 5 },
+        PlayRefusal::LobbyNotFound,
+        PlayRefusal::LobbyClosed { lobby: LobbyId(Uuid::from_u128(0x10B)) },
+        PlayRefusal::LobbyFull { capacity: 4 },
+        PlayRefusal::PlayerNotFound,
+        PlayRefusal::AttemptNotFound,
+        PlayRefusal::AttemptFinished,
+        PlayRefusal::UnknownMetrics { metrics: ["laps", "coins"].map(|key| MetricKey::try_new(key).unwrap()).into() },
+        PlayRefusal::ScoreLimit,
+        PlayRefusal::LeaderboardNotFound,
+        PlayRefusal::LeaderboardDisabled,
+        PlayRefusal::SegmentRequired,
+        PlayRefusal::SegmentUnexpected,
+        PlayRefusal::PlayerBanned(PlayerBanned),
+    ];
+    let parts = vec![InvalidPart::new("name", "must be short"), InvalidPart::new("metrics[1].key", "must differ")];
+    let configuration =
+        [ConfigurationRefusal::KeyTaken, ConfigurationRefusal::NotFound, ConfigurationRefusal::Invalid(parts)];
+    let others = [
+        PlayFailure::RankingNotFound,
+        PlayFailure::Overloaded,
+        PlayFailure::Unknown,
+        PlayFailure::Store(StoreError::unavailable("secret cause")),
+    ];
+    let refused = refused.into_iter().map(PlayFailure::from).chain(configuration.into_iter().map(PlayFailure::from));
+    refused.chain(others).collect()
+}
+
+async fn shown(problem: &Problem) -> String {
+    let response = actix_web::ResponseError::error_response(problem);
+    let status = response.status().as_u16();
+    let retry = response.headers().get("retry-after").map_or("", |_| ", retry");
+    let body = actix_web::body::to_bytes(response.into_body()).await.ok().unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert!(!body.to_string().contains("secret cause"), "a cause is for the log");
+    format!("{status}{retry} {body}")
+}
+
+#[actix_web::test]
+async fn every_failure_of_play_has_its_status_code_and_body() {
+    let mut table = String::new();
+    for failure in every_play_failure() {
+        let name = format!("{failure:?}");
+        table.push_str(&format!("{name}\n  {}\n", shown(&failure.into()).await));
+    }
+    insta::assert_snapshot!(table);
+}
+
 #[actix_web::test]
 async fn every_problem_has_its_status_code_and_body() {
     let mut table = String::new();
     for problem in every_problem() {
-        let response = actix_web::ResponseError::error_response(&problem);
-        let status = response.status().as_u16();
-        let retry = response.headers().get("retry-after").map_or("", |_| ", retry");
-        let body = actix_web::body::to_bytes(response.into_body()).await.ok().unwrap();
-        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert!(!body.to_string().contains("secret cause"), "a cause is for the log");
-        table.push_str(&format!("{problem:?}\n  {status}{retry} {body}\n"));
+        table.push_str(&format!("{problem:?}\n  {}\n", shown(&problem).await));
     }
     insta::assert_snapshot!(table);
 }

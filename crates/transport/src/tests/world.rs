@@ -15,12 +15,16 @@ use async_trait::async_trait;
 use domain::audit_log::{AuditLog, AuditTrail, MockAuditLog};
 use domain::clock::{Clock, Timestamp};
 use domain::economy::{
-    AccountKey, AccountState, Action, Answer, Batch, Economy, EconomyStore, Grant, GrantKey, MockEconomyReads,
-    MockLaneObserver, OnceKey, Operation, PlayerKey, Position, QUEUE_DEPTH, Queue, Settled, SettledResult, Settlement,
-    Snapshot,
+    AccountKey, AccountState, Action, Answer, Batch, Economy, EconomyStore, Grant, GrantKey, LaneObserver,
+    MockEconomyReads, MockLaneObserver, OnceKey, Operation, PlayerKey, Position, QUEUE_DEPTH, Queue, Settled,
+    SettledResult, Settlement, Snapshot,
 };
 use domain::ids::Ids;
 use domain::keys::{KeyId, KeyRecord, KeyRing, MintedKey, MockKeyStore, PermissionSet, Revocation};
+use domain::lobbies::{
+    Lobbies, MockEventStore, MockLeaderboardStore, MockLobbyObserver, MockLobbyReads, MockPlayRecords, MockPlayStore,
+    MockRankingReads, PlayPorts, PlayQueue, PlayRecords,
+};
 use domain::players::{InstallationSecret, MockPlayerReads, MockPlayerStore, Player, PlayerReads, Players};
 use domain::store::{MockStoreHealth, StoreError};
 use domain::tenancy::{Environment, GameId, Realm, RealmId, StudioId};
@@ -254,9 +258,30 @@ pub(super) struct World {
     pub(super) players: MockPlayerReads,
     pub(super) lives: MockPlayerStore,
     pub(super) audit_log: MockAuditLog,
+    pub(super) play: MockPlayStore,
+    pub(super) events: MockEventStore,
+    pub(super) leaderboards: MockLeaderboardStore,
+    pub(super) lobbies: MockLobbyReads,
+    pub(super) rankings: MockRankingReads,
+    pub(super) records: MockPlayRecords,
     pub(super) health: MockStoreHealth,
     pub(super) keys: MockKeyStore,
     pub(super) queue_depth: usize,
+}
+
+fn lobby_observer() -> MockLobbyObserver {
+    let mut observer = MockLobbyObserver::new();
+    observer.expect_moved().return_const(());
+    observer
+}
+
+/// Records of a realm in which nobody has played.
+pub(super) fn nothing_played() -> MockPlayRecords {
+    let mut records = MockPlayRecords::new();
+    records.expect_attempts_of().returning(|_, _, _, _| Ok(Vec::new()));
+    records.expect_lobbies_of().returning(|_, _, _, _| Ok(Vec::new()));
+    records.expect_rankings_of().returning(|_, _, _, _| Ok(Vec::new()));
+    records
 }
 
 impl Default for World {
@@ -267,6 +292,12 @@ impl Default for World {
             players: MockPlayerReads::new(),
             lives: MockPlayerStore::new(),
             audit_log: quiet_log(),
+            play: MockPlayStore::new(),
+            events: MockEventStore::new(),
+            leaderboards: MockLeaderboardStore::new(),
+            lobbies: MockLobbyReads::new(),
+            rankings: MockRankingReads::new(),
+            records: nothing_played(),
             health: MockStoreHealth::new(),
             keys: key_store(),
             queue_depth: QUEUE_DEPTH,
@@ -284,19 +315,33 @@ impl World {
         let observer = Arc::new(observer);
         let (queue, lanes) = Queue::open(1, self.queue_depth);
         for lane in lanes {
-            actix_web::rt::spawn(lane.run(store.clone(), observer.clone()));
+            let observer: Arc<dyn LaneObserver> = observer.clone();
+            actix_web::rt::spawn(lane.run(store.clone(), observer));
         }
         let clock: Arc<dyn Clock> = Arc::new(StoppedClock);
         let ids = Arc::new(CountingIds::default());
         let players: Arc<dyn PlayerReads> = Arc::new(self.players);
         let audit_log: Arc<dyn AuditLog> = Arc::new(self.audit_log);
         let secret = InstallationSecret::new([7; InstallationSecret::BYTES]);
-        let lives =
-            Players::new(Arc::new(self.lives), players.clone(), audit_log.clone(), secret, clock.clone(), ids.clone());
+        let records: Arc<dyn PlayRecords> = Arc::new(self.records);
+        let reads = (players.clone(), records);
+        let lives = Players::new(Arc::new(self.lives), reads, audit_log.clone(), secret, clock.clone(), ids.clone());
+        let ports = PlayPorts {
+            events: Arc::new(self.events),
+            leaderboards: Arc::new(self.leaderboards),
+            play: Arc::new(self.play),
+            lobbies: Arc::new(self.lobbies),
+            rankings: Arc::new(self.rankings),
+        };
+        let (play_queue, play_lanes) = PlayQueue::open(1, self.queue_depth);
+        for lane in play_lanes {
+            actix_web::rt::spawn(lane.run(ports.play.clone(), observer.clone(), Arc::new(lobby_observer())));
+        }
         let app = App {
             economy: Arc::new(Economy::new(queue, Arc::new(self.reads), clock.clone(), ids.clone())),
             players,
             lives: Arc::new(lives),
+            lobbies: Arc::new(Lobbies::new(play_queue, ports, clock.clone(), ids.clone())),
             audit_trail: Arc::new(AuditTrail::new(audit_log, clock.clone(), ids)),
             key_ring: Arc::new(KeyRing::new(Arc::new(self.keys), clock.clone())),
             health: Arc::new(self.health),
@@ -343,7 +388,15 @@ pub(super) fn request(method: &str, path: &str) -> TestRequest {
     TestRequest::with_uri(path).method(method).insert_header(("X-API-Key", Key::Server.text()))
 }
 
-/// The same with a body.
+/// A request to `path` below the game of these tests, with a key for administration.
+pub(super) fn administer(method: &str, path: &str) -> TestRequest {
+    let game = realm(Environment::Sandbox).game.0;
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    let asked = TestRequest::with_uri(&format!("/admin/v1/games/{game}/{path}")).method(method);
+    asked.insert_header(("X-API-Key", Key::Admin.text()))
+}
+
+/// A request with a good key and a body.
 pub(super) fn post(path: &str, body: impl Into<Bytes>) -> TestRequest {
     request("POST", path).set_payload(body)
 }

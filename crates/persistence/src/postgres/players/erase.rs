@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use super::{blank, lock, one_row};
 use crate::postgres::attempts::TransactionId;
+use crate::postgres::lobbies::records;
 use crate::postgres::pool::Connections;
 use crate::postgres::statement::statement;
 use crate::postgres::trouble::Trouble;
@@ -133,15 +134,16 @@ async fn load(
 ) -> QueryResult<(TransactionId, Loaded)> {
     let (realm, player) = (command.realm, &command.player);
     // In this order on the wire: what is polled first is sent first. Only the lock has to be first.
-    let (locked, earlier, histories, grants, (last_position, transaction)) = tokio::try_join!(
+    let (locked, earlier, histories, grants, play, (last_position, transaction)) = tokio::try_join!(
         biased;
         lock(connection, realm, std::slice::from_ref(player)),
         find(connection, command),
         histories(connection, command),
         blank::next_grants(connection, realm, player, so_far.grants, PIECE),
+        records::counts(connection, realm, player),
         economy::load::next_block(connection),
     )?;
-    let view = EraseView { player: locked.into_iter().next(), earlier };
+    let view = EraseView { player: locked.into_iter().next(), earlier, play };
     Ok((transaction, Loaded { view, histories, grants, last_position }))
 }
 

@@ -16,6 +16,7 @@ use domain::tenancy::RealmId;
 
 use super::{lock, moving};
 use crate::postgres::attempts::TransactionId;
+use crate::postgres::lobbies::records;
 use crate::postgres::statement::statement;
 use crate::postgres::trouble::Trouble;
 use crate::postgres::{audit_log, economy};
@@ -86,7 +87,7 @@ pub(super) async fn load(
     let mut both = [source.clone(), target.clone()];
     both.sort_unstable();
     // In this order on the wire: what is polled first is sent first. Only the lock has to be first.
-    let (locked, earlier, target_was_erased, accounts, source_closed, grants, (last_position, transaction)) = tokio::try_join!(
+    let (locked, earlier, target_was_erased, accounts, source_closed, grants, play, (last_position, transaction)) = tokio::try_join!(
         biased;
         lock(connection, realm, &both),
         find(connection, command),
@@ -94,11 +95,13 @@ pub(super) async fn load(
         accounts_of_two(connection, realm, source, target),
         closed_accounts(connection, realm, source),
         count_grants(connection, realm, source),
+        records::merge_view(connection, realm, source, target),
         economy::load::next_block(connection),
     )?;
     let named = |name: &ExternalId| locked.iter().find(|player| player.external_id == *name).cloned();
     let (source_accounts, target_accounts) = accounts;
     let view = MergeView {
+        play,
         source: named(source),
         target: named(target),
         earlier,

@@ -23,6 +23,7 @@ use domain::text::{FreeText, JsonObject};
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
+use crate::postgres::lobbies::{attempts, records};
 use crate::postgres::statement::statement;
 use crate::postgres::trouble::Trouble;
 use crate::postgres::{PostgresStore, economy};
@@ -174,12 +175,24 @@ async fn profile(
 ) -> QueryResult<Option<Profile>> {
     let Some(player) = find(connection, realm, player).await? else { return Ok(None) };
     let newest = economy::GrantFilter { status: None, after: None, limit: i64::from(limit), now };
-    let ((last_context_snapshot, ban_reason), counts, recent_grants, mut inventory, wallet) = tokio::try_join!(
+    let (
+        (last_context_snapshot, ban_reason),
+        counts,
+        recent_grants,
+        mut inventory,
+        wallet,
+        play,
+        recent_attempts,
+        recent_lobbies,
+    ) = tokio::try_join!(
         particulars(connection, realm, player.id),
         economy::grant_counts(connection, realm, player.id, now),
         economy::grants_of(connection, realm, player.id, &newest),
         economy::holdings_of(connection, realm, player.id, AssetKind::Item),
         economy::holdings_of(connection, realm, player.id, AssetKind::Currency),
+        records::counts(connection, realm, &player.external_id),
+        attempts::of_player(connection, realm, player.id, None, limit),
+        records::lobbies_of(connection, realm, player.id, None, limit),
     )?;
     inventory.retain(|holding| 0 < holding.balance.get());
     let (grants, pending_grants) = (counts.all, counts.pending);
@@ -190,6 +203,10 @@ async fn profile(
         grants,
         pending_grants,
         recent_grants,
+        attempts: play.attempts,
+        recent_attempts,
+        lobbies: play.lobbies,
+        recent_lobbies,
         inventory,
         wallet,
     }))

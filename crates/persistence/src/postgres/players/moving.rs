@@ -14,6 +14,7 @@ use domain::tenancy::RealmId;
 use uuid::Uuid;
 
 use super::one_row;
+use crate::postgres::lobbies::records;
 use crate::postgres::statement::statement;
 use crate::postgres::trouble::Trouble;
 use crate::postgres::{audit_log, economy};
@@ -93,6 +94,7 @@ pub(super) async fn store(
         economy::save::accounts(connection, realm, &accounts),
         economy::save::entries(connection, realm, &entries),
         move_grants(connection, realm, effect, view.grants),
+        move_play(connection, realm, effect, view),
         change_players(connection, realm, effect),
         record(connection, realm, effect),
         audit_log::insert(connection, &effect.audit),
@@ -148,6 +150,16 @@ async fn move_grants(
     let (source, target) = (effect.merge.source.0, effect.merge.target.0);
     let moved = MoveGrants { realm: realm.0, source, target }.execute(&mut connection).await?;
     if u64::try_from(moved).is_ok_and(|moved| moved == all) { Ok(()) } else { Err(Trouble::Stale { what: "a grant" }) }
+}
+
+async fn move_play(
+    connection: &AsyncPgConnection,
+    realm: RealmId,
+    effect: &MergeEffect,
+    view: &MergeView,
+) -> Result<(), Trouble> {
+    let (both, at) = ((effect.merge.source, effect.merge.target), effect.merge.at);
+    records::merge(connection, realm, both, (&view.play, &effect.play), at).await
 }
 
 /// Changes the rows of players: first the target's, then the source's, which it may inherit from.

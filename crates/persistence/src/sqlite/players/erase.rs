@@ -5,6 +5,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
+use domain::lobbies::PlayCounts;
 use domain::players::{EraseCommand, EraseEffect, EraseOutcome, EraseView};
 use domain::tenancy::RealmId;
 
@@ -13,7 +14,7 @@ use super::find;
 use crate::rows::players::{ErasureRow, erasure_of};
 use crate::sqlite::economy::exactly_one;
 use crate::sqlite::statement::statement;
-use crate::sqlite::{audit_log, cleaner};
+use crate::sqlite::{audit_log, cleaner, lobbies};
 
 statement! {
     /// The erasure of an id under an idempotency key, or else the latest. A comparison with no key is NULL, which is last
@@ -73,10 +74,12 @@ pub(super) fn view(connection: &mut SqliteConnection, command: &EraseCommand) ->
         key: command.key.as_ref().map(|key| key.0.as_slice()),
     };
     let earlier = statement.get_result::<ErasureRow>(connection).optional()?;
-    Ok(EraseView {
-        player: find(connection, command.realm, &command.player)?,
-        earlier: earlier.map(|row| erasure_of(row, command.digest)),
-    })
+    let player = find(connection, command.realm, &command.player)?;
+    let play = match &player {
+        Some(player) => lobbies::counts(connection, command.realm, player.id)?,
+        None => PlayCounts::default(),
+    };
+    Ok(EraseView { player, earlier: earlier.map(|row| erasure_of(row, command.digest)), play })
 }
 
 fn store(

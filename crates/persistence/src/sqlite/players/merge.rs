@@ -10,8 +10,8 @@ use domain::tenancy::RealmId;
 use super::{find, merge_effect};
 use crate::rows::named;
 use crate::rows::players::{HeldRow, MergeRow, held_account, merge_of};
-use crate::sqlite::economy;
 use crate::sqlite::statement::statement;
+use crate::sqlite::{economy, lobbies};
 
 statement! {
     /// The merge of one id into another under an idempotency key, or else the latest. A comparison with no key is NULL,
@@ -94,6 +94,9 @@ fn view(connection: &mut SqliteConnection, command: &MergeCommand) -> QueryResul
     }
     if let Some(target) = &view.target {
         view.target_accounts = held_accounts(connection, realm, target.id)?;
+    }
+    if let (Some(source), Some(target)) = (&view.source, &view.target) {
+        view.play = lobbies::merge_view(connection, realm, source.id, target.id)?;
     }
     view.last_position = economy::last_position(connection, realm)?;
     Ok(view)

@@ -19,6 +19,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 use domain::clock::Timestamp;
 use domain::economy::{AssetKind, Grant, GrantId, LedgerRow, Position};
+use domain::lobbies::PlayCounts;
 use domain::players::{ExportAccount, ExportHead, ExternalId, Player, PlayerId, PlayerReads, Profile};
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
@@ -26,7 +27,7 @@ use domain::text::{FreeText, JsonObject};
 
 use crate::rows::{StoredUuid, time};
 use crate::sqlite::statement::statement;
-use crate::sqlite::{SqliteStore, connection, economy};
+use crate::sqlite::{SqliteStore, connection, economy, lobbies};
 
 statement! {
     /// A player by the studio's id.
@@ -157,6 +158,9 @@ fn profile(
     inventory.retain(|holding| 0 < holding.balance.get());
     let wallet = economy::holdings_of(connection, realm, player.id, AssetKind::Currency)?;
     let (grants, pending_grants) = (counts.all, counts.pending);
+    let PlayCounts { attempts, lobbies, .. } = lobbies::counts(connection, realm, player.id)?;
+    let recent_attempts = lobbies::attempts_of(connection, realm, player.id, None, limit)?;
+    let recent_lobbies = lobbies::lobbies_of(connection, realm, player.id, None, limit)?;
     Ok(Some(Profile {
         player,
         last_context_snapshot,
@@ -164,6 +168,10 @@ fn profile(
         grants,
         pending_grants,
         recent_grants,
+        attempts,
+        recent_attempts,
+        lobbies,
+        recent_lobbies,
         inventory,
         wallet,
     }))

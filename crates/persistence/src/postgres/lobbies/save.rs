@@ -1,0 +1,129 @@
+//! Stores a settlement, in steps that depend on each other: who and what is referred to, what refers to it, what looks at
+//! that. Within a step nothing depends on anything else of it but the change of places, which [`super::ranking`] orders.
+//! A step is sent in one go. The next one waits for its answer, because a statement that is new to its connection is
+//! overtaken by one that is not.
+
+use std::collections::BTreeMap;
+
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+use domain::clock::Timestamp;
+use domain::lobbies::{
+    Attempt, AttemptChange, EarlyEnd, LobbyChange, ParticipantChange, PlaceChange, PlayBatch, PlaySettlement,
+    PlaySnapshot, Ranking, ScoreRequest, ScoreRequestKey, WantedRank,
+};
+use domain::players::Player;
+use domain::tenancy::RealmId;
+
+use super::{attempts, lobby, ranking, ranks, requests};
+use crate::postgres::players;
+use crate::postgres::trouble::Trouble;
+
+/// The part of a settlement that is in one realm.
+#[derive(Default)]
+struct OfRealm<'a> {
+    players: Vec<&'a Player>,
+    lobbies: Vec<&'a LobbyChange>,
+    participants: Vec<&'a ParticipantChange>,
+    attempts: Vec<&'a AttemptChange>,
+    early_ends: Vec<&'a EarlyEnd>,
+    rankings: Vec<&'a Ranking>,
+    places: Vec<PlaceChange>,
+    requests: Vec<&'a ScoreRequest>,
+    ranks: Vec<WantedRank>,
+}
+
+fn by_realm(settlement: &PlaySettlement) -> BTreeMap<RealmId, OfRealm<'_>> {
+    let mut realms: BTreeMap<RealmId, OfRealm<'_>> = BTreeMap::new();
+    for (realm, player) in settlement.new_players.iter().chain(&settlement.seen_players) {
+        realms.entry(*realm).or_default().players.push(player);
+    }
+    for change in &settlement.lobbies {
+        realms.entry(change.realm).or_default().lobbies.push(change);
+    }
+    for change in &settlement.participants {
+        realms.entry(change.realm).or_default().participants.push(change);
+    }
+    for change in &settlement.attempts {
+        realms.entry(change.realm).or_default().attempts.push(change);
+    }
+    for end in &settlement.early_ends {
+        realms.entry(end.realm).or_default().early_ends.push(end);
+    }
+    for (realm, ranking) in &settlement.rankings {
+        realms.entry(*realm).or_default().rankings.push(ranking);
+    }
+    for (realm, change) in &settlement.places {
+        realms.entry(*realm).or_default().places.push(change.clone());
+    }
+    for request in &settlement.requests {
+        realms.entry(request.realm).or_default().requests.push(request);
+    }
+    for wanted in &settlement.ranks {
+        realms.entry(wanted.realm).or_default().ranks.push(*wanted);
+    }
+    realms
+}
+
+/// Settles `batch` on what was loaded, stores the settlement, and looks up the ranks that it wants.
+pub(super) async fn decided(
+    connection: &AsyncPgConnection,
+    batch: &PlayBatch,
+    before: PlaySnapshot,
+) -> Result<PlaySettlement, Trouble> {
+    let mut settlement = batch.settle(before);
+    let now = batch.commands().iter().map(|command| command.at).max().unwrap_or(Timestamp::EPOCH);
+    let mut answers = Vec::new();
+    for (realm, part) in by_realm(&settlement) {
+        part.store(connection, realm, now).await?;
+        let places: Vec<_> = part.ranks.iter().map(|wanted| (wanted.ranking, wanted.place)).collect();
+        let found = ranks::ranks(connection, realm, &places).await?;
+        answers.extend(part.ranks.into_iter().zip(found));
+    }
+    for (wanted, found) in &answers {
+        settlement.answer_rank(wanted, *found);
+    }
+    Ok(settlement)
+}
+
+impl OfRealm<'_> {
+    async fn store(&self, connection: &AsyncPgConnection, realm: RealmId, now: Timestamp) -> Result<(), Trouble> {
+        players::upsert(connection, realm, &self.players).await?;
+        lobby::store(connection, realm, &self.lobbies).await?;
+        // Some attempts may have started after others ended. It is waited for, so that all transactions take what follows in
+        // one order, whether they end attempts or not: keys of attempts, keys of scores, rankings.
+        attempts::end(connection, realm, &self.early_ends).await?;
+        // In this order on the wire: the lock of the rankings comes before what it protects.
+        tokio::try_join!(
+            biased;
+            lobby::seat(connection, realm, &self.participants),
+            attempts::store(connection, realm, &self.attempts),
+            requests::insert(connection, realm, &self.requests),
+            ranking::lock_and_change(connection, realm, &self.rankings, &self.places, now),
+        )?;
+        Ok(())
+    }
+}
+
+/// Whether `settlement` is stored, as one of its rows shows that was made for it or that nothing else can have made the same.
+/// One that stores nothing of that kind is denied: it stores nothing that cannot be repeated.
+pub(super) async fn is_kept(connection: &AsyncPgConnection, settlement: &PlaySettlement) -> QueryResult<bool> {
+    if let Some(LobbyChange { realm, lobby, .. }) = settlement.lobbies.first() {
+        let stored = lobby::lock(connection, *realm, &[lobby.id].into()).await?;
+        return Ok(stored.iter().any(|stored| lobby.version <= stored.version));
+    }
+    if let Some(AttemptChange { realm, attempt, is_new }) = settlement.attempts.first() {
+        let stored = attempts::find(connection, *realm, &[attempt.id], &[]).await?;
+        let told = |attempt: &Attempt| (attempt.metrics.clone(), attempt.score, attempt.status, attempt.completed_at);
+        return Ok(stored.iter().any(|stored| *is_new || told(stored) == told(attempt)));
+    }
+    if let Some(ScoreRequest { realm, operation, once, .. }) = settlement.requests.first() {
+        let key = ScoreRequestKey { realm: *realm, operation: *operation, key: once.key };
+        return Ok(requests::find(connection, *realm, &[key]).await?.iter().any(Option::is_some));
+    }
+    if let Some((realm, PlaceChange { ranking, after: Some(after), .. })) = settlement.places.first() {
+        let stored = ranking::places(connection, *realm, &[(*ranking, after.player)]).await?;
+        return Ok(stored.contains(&Some(*after)));
+    }
+    Ok(false)
+}

@@ -1,0 +1,69 @@
+//! The port through which lobbies, attempts and rankings change.
+
+use async_trait::async_trait;
+use domain::clock::Timestamp;
+use domain::lobbies::{
+    Lobby, LobbyChange, LobbyTransition, PlayBatch, PlaySettlement, PlayStore, Rank, RankingId, WantedRank,
+};
+use domain::store::StoreError;
+use domain::tenancy::RealmId;
+
+use super::super::MemoryStore;
+use super::Play;
+
+#[async_trait]
+impl PlayStore for MemoryStore {
+    async fn settle_play(&self, batch: &PlayBatch) -> Result<PlaySettlement, StoreError> {
+        let books = &mut self.lock().books;
+        let mut settlement = batch.settle(books.look(batch));
+        books.save_play(&settlement);
+        for wanted in std::mem::take(&mut settlement.ranks) {
+            let found = books.play.rank(&wanted);
+            settlement.answer_rank(&wanted, found);
+            settlement.ranks.push(wanted);
+        }
+        Ok(settlement)
+    }
+
+    async fn sweep_lobbies(&self, now: Timestamp, limit: u32) -> Result<Vec<LobbyTransition>, StoreError> {
+        let play = &mut self.lock().books.play;
+        let is_due = |lobby: &Lobby| lobby.due_at().filter(|due_at| *due_at <= now);
+        let due = play.lobbies.iter().filter_map(|(key, lobby)| Some((is_due(lobby)?, *key)));
+        let mut due: Vec<(Timestamp, (RealmId, _))> = due.collect();
+        due.sort();
+        due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let mut told = Vec::new();
+        for (_, (realm, id)) in due {
+            let stored = play.lobby(realm, id).clone();
+            let steps = stored.steps(now);
+            told.extend(steps.iter().filter_map(|step| transition(realm, step)));
+            let (lobby, version_before) = (steps.into_iter().last().unwrap_or(stored.clone()), Some(stored.version));
+            let lobby = Lobby { version: stored.version + 1, ..lobby };
+            play.save_lobby(&LobbyChange { realm, lobby, version_before });
+        }
+        Ok(told)
+    }
+}
+
+/// How a lobby moved on when it became `step`.
+fn transition(realm: RealmId, step: &Lobby) -> Option<LobbyTransition> {
+    let at = step.closed_at().or_else(|| step.started_at())?;
+    Some(LobbyTransition { realm, lobby: step.id, status: step.status(), at })
+}
+
+impl Play {
+    fn rank(&self, wanted: &WantedRank) -> Rank {
+        let WantedRank { realm, ranking, place, .. } = wanted;
+        let ahead = self.places_of(*realm, *ranking).filter(|other| *other < place).count();
+        Rank { rank: count(ahead) + 1, players: self.players_of(*realm, *ranking) }
+    }
+
+    /// How many players a ranking has.
+    pub(super) fn players_of(&self, realm: RealmId, ranking: RankingId) -> u64 {
+        count(self.places_of(realm, ranking).count())
+    }
+}
+
+fn count(rows: usize) -> u64 {
+    u64::try_from(rows).expect("a test has few rows")
+}

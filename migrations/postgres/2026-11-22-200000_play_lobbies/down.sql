@@ -1,0 +1,10 @@
+DROP TABLE ranking_sections;
+DROP TABLE ranking_blocks;
+DROP TABLE ranking_entries;
+DROP TABLE rankings;
+DROP TABLE score_requests;
+DROP TABLE attempts;
+DROP TABLE lobby_participants;
+DROP TABLE lobbies;
+DROP TABLE leaderboards;
+DROP TABLE events;
