@@ -9,6 +9,8 @@ mod export;
 mod first_run;
 mod import;
 mod keys;
+mod lobbies;
+mod matches;
 mod migrate;
 mod operations;
 mod overload;

@@ -39,9 +39,14 @@ impl Api {
         self.http.request(method, format!("http://{}{path}", self.address))
     }
 
+    /// A request to any path of the server, with the key.
+    pub(crate) fn keyed(&self, method: Method, path: &str) -> RequestBuilder {
+        self.bare(method, path).header("X-API-Key", &self.key)
+    }
+
     /// A request to a path under `/server/v1/`, with the key.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.bare(method, &format!("/server/v1/{path}")).header("X-API-Key", &self.key)
+        self.keyed(method, &format!("/server/v1/{path}"))
     }
 
     /// Reads a path under `/server/v1/`.

@@ -7,3 +7,4 @@ pub(crate) mod load;
 pub(crate) mod patience;
 pub(crate) mod program;
 pub(crate) mod socket;
+pub(crate) mod staged;

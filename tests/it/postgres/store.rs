@@ -4,8 +4,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use persistence::postgres::{PostgresAddress, PostgresOptions, PostgresStore};
 use testcluster::TestDatabase;
+use testkit::contract::Stores;
 
 use crate::harness::program::{Ended, program};
 use crate::postgres::session::Session;
@@ -37,6 +40,13 @@ impl Store {
 
     fn of(database: TestDatabase) -> Self {
         Self { url: database.url(), _database: Some(database) }
+    }
+
+    /// All ports of the store.
+    pub(crate) async fn opened(&self) -> Stores {
+        let address = PostgresAddress::parse(&self.url).expect("the URL of a database");
+        let store = PostgresStore::new(&address, PostgresOptions::default()).expect("the options make sense");
+        Stores::of(Arc::new(store))
     }
 
     /// The environment variables that lead a program to it.

@@ -2,6 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use persistence::sqlite::SqliteStore;
+use testkit::contract::Stores;
 
 /// A folder, which the program makes with the store in it.
 pub(crate) struct Store {
@@ -12,6 +16,11 @@ impl Store {
     /// A store that is not there yet, in `folder`.
     pub(crate) async fn create(folder: &Path) -> Self {
         Self { data: folder.join("data") }
+    }
+
+    /// All ports of the store, which a program has made and left.
+    pub(crate) async fn opened(&self) -> Stores {
+        Stores::of(Arc::new(SqliteStore::open(&self.data.join("purser.sqlite3")).expect("the store opens")))
     }
 
     /// The environment variables that lead a program to it.

@@ -1,0 +1,135 @@
+//! The server's parts over a real store and real HTTP, with a clock that the test moves and no sweep but the test's own.
+//!
+//! The real program makes the store and the keys. It cannot be told the time, so the parts are put together here.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::audit_log::AuditTrail;
+use domain::clock::Clock;
+use domain::economy::{Economy, QUEUE_DEPTH, Queue};
+use domain::keys::KeyRing;
+use domain::lobbies::{Lobbies, LobbyObserver, LobbyTransition, PlayPorts, PlayQueue};
+use domain::players::{InstallationSecret, Players};
+use reqwest::Method;
+use serde_json::Value;
+use testkit::contract::Stores;
+use testkit::{ManualClock, SequentialIds, SilentObserver};
+use transport::App;
+
+use crate::harness::api::{Api, Reply};
+use crate::harness::program::{Home, Purser};
+
+/// A server whose time stands still until it is moved.
+pub(crate) struct Staged {
+    /// The server API with a key of its own.
+    pub(crate) api: Api,
+    /// The id of the game.
+    pub(crate) game: String,
+    admin: Api,
+    clock: Arc<ManualClock>,
+    lobbies: Arc<Lobbies>,
+    told: Arc<Told>,
+    // After the connections to the store that are above.
+    _home: Arc<Home>,
+}
+
+/// Remembers how lobbies moved on when they were written to.
+#[derive(Default)]
+struct Told(Mutex<Vec<LobbyTransition>>);
+
+impl LobbyObserver for Told {
+    fn moved(&self, transition: &LobbyTransition) {
+        self.0.lock().unwrap().push(*transition);
+    }
+}
+
+impl Staged {
+    /// On an empty store.
+    pub(crate) async fn start() -> Self {
+        let mut purser = Purser::start().await;
+        let key = purser.key().to_owned();
+        let admin = purser.issue("demo", "sandbox", "admin").await["key"].as_str().unwrap().to_owned();
+        purser.stop().await;
+        let stores = purser.home().store().opened().await;
+        let (clock, told) = (Arc::new(ManualClock::new()), Arc::new(Told::default()));
+        let (app, lobbies) = app_over(&stores, &clock, &told);
+        let address = serve(app);
+        let (api, admin) = (Api::new(address, &key), Api::new(address, &admin));
+        let game = api.get("ping").await.ok(200)["apiKey"]["gameId"].as_str().unwrap().to_owned();
+        Self { api, game, admin, clock, lobbies, told, _home: Arc::clone(purser.home()) }
+    }
+
+    /// Moves the time on.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Stores what the clock has made of lobbies; how many moved on by that.
+    pub(crate) async fn sweep(&self) -> usize {
+        self.lobbies.sweep().await.expect("the store works").len()
+    }
+
+    /// How often a lobby was told to have become `status` by something that was written to it.
+    pub(crate) fn told(&self, status: &str) -> usize {
+        let told = self.told.0.lock().unwrap();
+        told.iter().filter(|transition| transition.status.as_str() == status).count()
+    }
+
+    /// Sends a request of an admin, to a path under the game's.
+    pub(crate) async fn admin(&self, method: Method, path: &str, body: &Value) -> Reply {
+        let path = format!("/admin/v1/games/{}/{path}", self.game);
+        let request = self.admin.keyed(method, &path).json(body);
+        Reply::to(request).await.expect("the server answers")
+    }
+}
+
+fn app_over(stores: &Stores, clock: &Arc<ManualClock>, told: &Arc<Told>) -> (App, Arc<Lobbies>) {
+    let clock: Arc<dyn Clock> = clock.clone();
+    let ids = Arc::new(SequentialIds);
+    let (queue, lanes) = Queue::open(1, QUEUE_DEPTH);
+    for lane in lanes {
+        tokio::spawn(lane.run(stores.economy.clone(), Arc::new(SilentObserver)));
+    }
+    let (play_queue, play_lanes) = PlayQueue::open(2, QUEUE_DEPTH);
+    for lane in play_lanes {
+        tokio::spawn(lane.run(stores.play.clone(), Arc::new(SilentObserver), told.clone()));
+    }
+    let ports = PlayPorts {
+        events: stores.events.clone(),
+        leaderboards: stores.leaderboards.clone(),
+        play: stores.play.clone(),
+        lobbies: stores.lobbies.clone(),
+        rankings: stores.rankings.clone(),
+    };
+    let lobbies = Arc::new(Lobbies::new(play_queue, ports, clock.clone(), ids.clone()));
+    let lives = Players::new(
+        stores.lives.clone(),
+        (stores.players.clone(), stores.records.clone()),
+        stores.audit_log.clone(),
+        InstallationSecret::new([7; InstallationSecret::BYTES]),
+        clock.clone(),
+        ids.clone(),
+    );
+    let app = App {
+        economy: Arc::new(Economy::new(queue, stores.reads.clone(), clock.clone(), ids.clone())),
+        players: stores.players.clone(),
+        lives: Arc::new(lives),
+        lobbies: lobbies.clone(),
+        audit_trail: Arc::new(AuditTrail::new(stores.audit_log.clone(), clock.clone(), ids)),
+        key_ring: Arc::new(KeyRing::new(stores.keys.clone(), clock.clone())),
+        health: stores.health.clone(),
+        clock,
+        render_metrics: Arc::new(String::new),
+    };
+    (app, lobbies)
+}
+
+/// Serves `app` until the test's runtime ends.
+fn serve(app: App) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(transport::serve(app, listener, 1).expect("a server can be made"));
+    address
+}
