@@ -13,6 +13,7 @@ mod cluster;
 mod figures;
 mod import;
 mod import_source;
+mod lobbies;
 mod machine;
 mod metrics;
 mod pgbench;
@@ -89,6 +90,8 @@ enum Other {
     Import(import::Options),
     /// Measure what a merge, an erasure and an export take, and what everybody else feels meanwhile
     Players(players::PlayersOptions),
+    /// Measure pushes and reads of lobbies, and scores and ranks on a large leaderboard
+    Lobbies(lobbies::LobbiesOptions),
 }
 
 /// Which databases to measure on.
@@ -136,6 +139,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         None => &options.server_bin,
         Some(Other::Import(options)) => &options.server_bin,
         Some(Other::Players(options)) => &options.server_bin,
+        Some(Other::Lobbies(options)) => &options.server_bin,
     };
     let binary = match server_bin {
         Some(path) => path.canonicalize().with_context(|| format!("no server at {}", path.display()))?,
@@ -176,6 +180,7 @@ async fn measure_everything(options: &Options, binary: &Path) -> Result<()> {
     match &options.other {
         Some(Other::Import(options)) => return import::run(options, binary, &parent).await,
         Some(Other::Players(options)) => return players::run(options, binary, &parent).await,
+        Some(Other::Lobbies(options)) => return lobbies::run(options, binary, &parent).await,
         None => {}
     }
     let mut databases = Vec::new();

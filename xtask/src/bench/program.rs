@@ -55,11 +55,16 @@ impl Program {
         output_of(self.command().args(["migrate", "up"])).map(drop)
     }
 
-    /// Makes a game and a key for the sandbox of it.
+    /// Makes a game and a key for the server API of the sandbox of it.
     pub(crate) fn issue_key(&self) -> Result<String> {
+        self.issue_key_for("server_integration")
+    }
+
+    /// Makes a game, if there is none, and a key of that permission set for the sandbox of it.
+    pub(crate) fn issue_key_for(&self, permissions: &str) -> Result<String> {
         let mut issue = self.command();
         issue.args(["keys", "issue", "--studio", "bench", "--game", "bench", "--env", "sandbox"]);
-        issue.args(["--permissions", "server_integration", "--create", "--json"]);
+        issue.args(["--permissions", permissions, "--create", "--json"]);
         let printed = output_of(&mut issue)?;
         // The answer holds a key, so it is not repeated in the error.
         let issued: IssuedKey = serde_json::from_str(&printed).context("`purser keys issue --json` printed no key")?;

@@ -72,6 +72,11 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What opens it.
     pub(crate) fn key(&self) -> &str {
         &self.key
