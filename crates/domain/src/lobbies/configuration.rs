@@ -45,6 +45,16 @@ impl Findings {
     }
 }
 
+/// Checks the name of an event or a leaderboard by itself.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_name(name: &str) -> Result<(), Vec<InvalidPart>> {
+    let mut findings = Findings::default();
+    findings.check_name(name);
+    findings.none_in(())
+}
+
 /// What a change says of something that may be absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Revised<T> {

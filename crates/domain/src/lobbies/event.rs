@@ -232,14 +232,28 @@ impl EventDefinition {
         let timeout = self.board.fill_timeout_seconds <= Self::FILL_TIMEOUT_SECONDS_MAX;
         let bound = format!("must be at most {}", Self::FILL_TIMEOUT_SECONDS_MAX);
         findings.require(timeout, "leaderboard.fillTimeoutSeconds", bound);
-        let count = self.metrics.len();
+        Self::look_at_metrics(&self.metrics, &mut findings);
+        findings.none_in(self)
+    }
+
+    /// Checks the metrics of an event by themselves.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn check_metrics(metrics: &[Metric]) -> Result<(), Vec<InvalidPart>> {
+        let mut findings = Findings::default();
+        Self::look_at_metrics(metrics, &mut findings);
+        findings.none_in(())
+    }
+
+    fn look_at_metrics(metrics: &[Metric], findings: &mut Findings) {
+        let count = metrics.len();
         let bounds = format!("must be 1 to {} metrics", Self::METRICS_MAX);
         findings.require(0 < count && count <= Self::METRICS_MAX, "metrics", bounds);
-        for (index, metric) in self.metrics.iter().enumerate() {
-            let first = self.metrics.iter().position(|other| other.key == metric.key);
+        for (index, metric) in metrics.iter().enumerate() {
+            let first = metrics.iter().position(|other| other.key == metric.key);
             findings.require(first == Some(index), format!("metrics[{index}].key"), "must not be there twice");
         }
-        findings.none_in(self)
     }
 
     /// The metrics of an event that names none.

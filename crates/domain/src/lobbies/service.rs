@@ -296,15 +296,10 @@ impl Lobbies {
         let players = players.into_iter().map(|player| self.newcomer(at, player)).collect();
         let id = LobbyId(self.ids.next(at));
         let push = LobbyPush { event, key, players, capacity, fill_bots, metadata, id };
-        match self.submit(caller, at, Play::Push(Box::new(push))).await? {
-            PlayAnswer::Pushed { lobby, repeat } => Ok((*lobby, repeat)),
-            PlayAnswer::Lobby { .. }
-            | PlayAnswer::Started { .. }
-            | PlayAnswer::Forming(_)
-            | PlayAnswer::Progressed { .. }
-            | PlayAnswer::Finished(_)
-            | PlayAnswer::Scored { .. } => unreachable!("a push is answered as one"),
-        }
+        let PlayAnswer::Pushed { lobby, repeat } = self.submit(caller, at, Play::Push(Box::new(push))).await? else {
+            unreachable!("a push is answered as one")
+        };
+        Ok((*lobby, repeat))
     }
 
     /// Puts a player into a lobby.
@@ -396,15 +391,12 @@ impl Lobbies {
         caller: &Caller,
         progress: AttemptProgress,
     ) -> Result<(super::Attempt, Repeat), PlayFailure> {
-        match self.submit(caller, self.clock.now(), Play::Progress(Box::new(progress))).await? {
-            PlayAnswer::Progressed { attempt, repeat } => Ok((*attempt, repeat)),
-            PlayAnswer::Pushed { .. }
-            | PlayAnswer::Lobby { .. }
-            | PlayAnswer::Started { .. }
-            | PlayAnswer::Forming(_)
-            | PlayAnswer::Finished(_)
-            | PlayAnswer::Scored { .. } => unreachable!("progress is answered as progress"),
-        }
+        let PlayAnswer::Progressed { attempt, repeat } =
+            self.submit(caller, self.clock.now(), Play::Progress(Box::new(progress))).await?
+        else {
+            unreachable!("progress is answered as progress")
+        };
+        Ok((*attempt, repeat))
     }
 
     /// Ends an attempt; the attempt as it ended, now or before.
@@ -418,15 +410,11 @@ impl Lobbies {
         player: ExternalId,
         attempt: AttemptId,
     ) -> Result<super::Attempt, PlayFailure> {
-        match self.submit(caller, self.clock.now(), Play::Finish { event, player, attempt }).await? {
-            PlayAnswer::Finished(attempt) => Ok(*attempt),
-            PlayAnswer::Pushed { .. }
-            | PlayAnswer::Lobby { .. }
-            | PlayAnswer::Started { .. }
-            | PlayAnswer::Forming(_)
-            | PlayAnswer::Progressed { .. }
-            | PlayAnswer::Scored { .. } => unreachable!("an end is answered as one"),
-        }
+        let action = Play::Finish { event, player, attempt };
+        let PlayAnswer::Finished(attempt) = self.submit(caller, self.clock.now(), action).await? else {
+            unreachable!("an end is answered as one")
+        };
+        Ok(*attempt)
     }
 
     /// Puts a score on a leaderboard.
@@ -435,23 +423,18 @@ impl Lobbies {
     /// The rules' or the store's.
     pub async fn score(&self, caller: &Caller, submission: ScoreSubmission) -> Result<ScoreAnswer, PlayFailure> {
         let at = self.clock.now();
-        match self.submit(caller, at, Play::Score(Box::new(submission))).await? {
-            PlayAnswer::Scored { leaderboard, ranking, score, rank, repeat } => {
-                let mut ahead = 0;
-                let bots = RankingBots::of_leaderboard(&leaderboard, &ranking, at).zip(rank);
-                if let Some((bots, rank)) = bots.filter(|(bots, rank)| bots.have_room_beside(rank.players)) {
-                    let visible = self.visible_scores(caller, &ranking).await?;
-                    ahead = bots.ahead_of(ranking.order, rank.players, &visible, score);
-                }
-                Ok(ScoreAnswer { ranking: ranking.id, score, rank: rank.map(|rank| rank.rank + ahead), repeat })
-            }
-            PlayAnswer::Pushed { .. }
-            | PlayAnswer::Lobby { .. }
-            | PlayAnswer::Started { .. }
-            | PlayAnswer::Forming(_)
-            | PlayAnswer::Progressed { .. }
-            | PlayAnswer::Finished(_) => unreachable!("a score is answered as one"),
+        let PlayAnswer::Scored { leaderboard, ranking, score, rank, repeat } =
+            self.submit(caller, at, Play::Score(Box::new(submission))).await?
+        else {
+            unreachable!("a score is answered as one")
+        };
+        let mut ahead = 0;
+        let bots = RankingBots::of_leaderboard(&leaderboard, &ranking, at).zip(rank);
+        if let Some((bots, rank)) = bots.filter(|(bots, rank)| bots.have_room_beside(rank.players)) {
+            let visible = self.visible_scores(caller, &ranking).await?;
+            ahead = bots.ahead_of(ranking.order, rank.players, &visible, score);
         }
+        Ok(ScoreAnswer { ranking: ranking.id, score, rank: rank.map(|rank| rank.rank + ahead), repeat })
     }
 
     /// A part of a leaderboard in the period that holds `period`, or the present one.
@@ -541,15 +524,10 @@ impl Lobbies {
     }
 
     async fn change_lobby(&self, caller: &Caller, at: Timestamp, action: Play) -> Result<LobbyAnswer, PlayFailure> {
-        match self.submit(caller, at, action).await? {
-            PlayAnswer::Lobby { lobby, applied } => Ok(LobbyAnswer { lobby: *lobby, applied }),
-            PlayAnswer::Pushed { .. }
-            | PlayAnswer::Started { .. }
-            | PlayAnswer::Forming(_)
-            | PlayAnswer::Progressed { .. }
-            | PlayAnswer::Finished(_)
-            | PlayAnswer::Scored { .. } => unreachable!("a change of a lobby is answered as one"),
-        }
+        let PlayAnswer::Lobby { lobby, applied } = self.submit(caller, at, action).await? else {
+            unreachable!("a change of a lobby is answered as one")
+        };
+        Ok(LobbyAnswer { lobby: *lobby, applied })
     }
 
     async fn submit(&self, caller: &Caller, at: Timestamp, action: Play) -> Result<PlayAnswer, PlayFailure> {

@@ -161,9 +161,10 @@ impl<Id> Reading<Id> {
         Self { after: None, left: form.rows_max() }
     }
 
-    /// How many rows may be asked for, of at most `most` at once.
-    fn limit(&self, most: u32) -> u32 {
-        self.left.map_or(most, |left| u32::try_from(left).unwrap_or(u32::MAX).min(most))
+    /// How many rows may be asked for, of at most `most` at once; `None` when no more may be handed out.
+    fn limit(&self, most: u32) -> Option<u32> {
+        let limit = self.left.map_or(most, |left| u32::try_from(left).unwrap_or(u32::MAX).min(most));
+        (0 < limit).then_some(limit)
     }
 
     /// Notes that `rows` were read; them, if there are any.
@@ -189,7 +190,7 @@ pub struct Export {
     attempts: Reading<AttemptId>,
     lobbies: Reading<LobbyId>,
     rankings: Reading<RankingId>,
-    last_audit: Option<AuditId>,
+    audit_entries: Reading<AuditId>,
 }
 
 /// The entries of one account, and how far they were read.
@@ -229,7 +230,7 @@ impl Export {
             attempts: Reading::new(form),
             lobbies: Reading::new(form),
             rankings: Reading::new(form),
-            last_audit: None,
+            audit_entries: Reading::new(form),
         }
     }
 
@@ -268,40 +269,28 @@ impl Export {
     }
 
     async fn grants(&mut self) -> Result<Option<Vec<Grant>>, Failure> {
-        let limit = self.grants.limit(GRANTS_MAX);
-        if limit == 0 {
-            return Ok(None);
-        }
+        let Some(limit) = self.grants.limit(GRANTS_MAX) else { return Ok(None) };
         let (realm, player) = (self.subject.realm.id, self.subject.player.id);
         let rows = self.reads.export_grants(realm, player, self.grants.after, limit).await?;
         Ok(self.grants.took(rows, |grant| grant.id))
     }
 
     async fn attempts(&mut self) -> Result<Option<Vec<Attempt>>, Failure> {
-        let limit = self.attempts.limit(ROWS_MAX);
-        if limit == 0 {
-            return Ok(None);
-        }
+        let Some(limit) = self.attempts.limit(ROWS_MAX) else { return Ok(None) };
         let (realm, player) = (self.subject.realm.id, self.subject.player.id);
         let rows = self.records.attempts_of(realm, player, self.attempts.after, limit).await?;
         Ok(self.attempts.took(rows, |attempt| attempt.id))
     }
 
     async fn lobbies(&mut self) -> Result<Option<Vec<LobbyMembership>>, Failure> {
-        let limit = self.lobbies.limit(LOBBIES_MAX);
-        if limit == 0 {
-            return Ok(None);
-        }
+        let Some(limit) = self.lobbies.limit(LOBBIES_MAX) else { return Ok(None) };
         let (realm, player) = (self.subject.realm.id, self.subject.player.id);
         let rows = self.records.lobbies_of(realm, player, self.lobbies.after, limit).await?;
         Ok(self.lobbies.took(rows, |membership| membership.lobby.id))
     }
 
     async fn rankings(&mut self) -> Result<Option<Vec<RankingMembership>>, Failure> {
-        let limit = self.rankings.limit(ROWS_MAX);
-        if limit == 0 {
-            return Ok(None);
-        }
+        let Some(limit) = self.rankings.limit(ROWS_MAX) else { return Ok(None) };
         let (realm, player) = (self.subject.realm.id, self.subject.player.id);
         let rows = self.records.rankings_of(realm, player, self.rankings.after, limit).await?;
         Ok(self.rankings.took(rows, |membership| membership.ranking.id))
@@ -323,11 +312,10 @@ impl Export {
     }
 
     async fn audit_entries(&mut self) -> Result<Option<Vec<AuditEntry>>, Failure> {
+        let Some(limit) = self.audit_entries.limit(ROWS_MAX) else { return Ok(None) };
         let (realm, player) = (self.subject.realm.id, self.subject.player.id);
-        let rows = self.audit_log.of_player(realm, player, self.last_audit, ROWS_MAX).await?;
-        let Some(last) = rows.last() else { return Ok(None) };
-        self.last_audit = Some(last.id);
-        Ok(Some(rows))
+        let rows = self.audit_log.of_player(realm, player, self.audit_entries.after, limit).await?;
+        Ok(self.audit_entries.took(rows, |entry| entry.id))
     }
 
     /// Makes sure that the id still names the player that it named when the export began.

@@ -51,7 +51,7 @@ fn parse(request: &HttpRequest, body: &Body) -> Result<(ConfigurationKey, Leader
     let Some(members) = body.members(&mut errors) else { return Err(errors.into()) };
     shared_fields::refuse_fixed(&members, &FIXED, &mut errors);
     let name = members.optional("name", fields::text, &mut errors);
-    shared_fields::check_leaderboard_name(name.as_deref(), &mut errors);
+    shared_fields::check_sent_name(name.as_deref(), &mut errors);
     let counts = fields::between(0..=LeaderboardDefinition::BOTS_MAX);
     let revision = LeaderboardRevision {
         name: name.map(|name| name.into_owned()),

@@ -52,7 +52,7 @@ fn parse(body: &Body) -> Result<(ConfigurationKey, LeaderboardDefinition), Probl
     let Some(members) = body.members(&mut errors) else { return Err(errors.into()) };
     let key = members.required("key", fields::asset_key, &mut errors);
     let name = members.required("name", fields::text, &mut errors);
-    shared_fields::check_leaderboard_name(name.as_deref(), &mut errors);
+    shared_fields::check_sent_name(name.as_deref(), &mut errors);
     let aggregation = shared_fields::aggregation(&members, &mut errors);
     let order = shared_fields::order(&members, &mut errors);
     let cadences = fields::one_of("\"never\", \"daily\", \"weekly\" or \"monthly\"", ResetCadence::parse);

@@ -1,12 +1,9 @@
 //! Readers of the parts of an event.
 
-use domain::clock::Timestamp;
-use domain::lobbies::{
-    Aggregation, BoardMode, EventBoard, EventDefinition, Metric, MetricKey, Score, SortOrder, Span, Windows,
-};
+use domain::lobbies::{EventDefinition, Metric, MetricKey, Score, Span, Windows};
 use serde_json::value::RawValue;
 
-use super::shared_fields::accepted;
+use super::shared_fields::{accepted, check_sent_name};
 use crate::body::Members;
 use crate::field_errors::FieldErrors;
 use crate::fields::{self, InvalidTextField};
@@ -105,23 +102,6 @@ fn metric(members: &Members<'_>, index: usize, element: &RawValue, errors: &mut 
 
 /// Notes what the rules find wrong with these parts of an event, whatever its others are.
 pub(super) fn check_parts(name: Option<&str>, metrics: Option<&[Metric]>, errors: &mut FieldErrors) {
-    let board = EventBoard {
-        capacity: 1,
-        fill_bots: false,
-        fill_timeout_seconds: 0,
-        aggregation: Aggregation::Best,
-        order: SortOrder::Descending,
-        bots: None,
-    };
-    let windows = Windows::Schedule { starts_at: Timestamp::EPOCH, every_seconds: 1, length_seconds: 1 };
-    let parts = EventDefinition {
-        name: name.unwrap_or("without").to_owned(),
-        mode: BoardMode::Global,
-        board,
-        windows,
-        metrics: metrics.map_or_else(EventDefinition::default_metrics, <[Metric]>::to_vec),
-        metadata: None,
-        enabled: true,
-    };
-    accepted(parts.checked(), errors);
+    check_sent_name(name, errors);
+    metrics.and_then(|metrics| accepted(EventDefinition::check_metrics(metrics), errors));
 }

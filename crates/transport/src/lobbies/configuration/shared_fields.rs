@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use domain::lobbies::{Aggregation, BotPlan, InvalidPart, LeaderboardDefinition, ResetCadence, Revised, SortOrder};
+use domain::lobbies::{Aggregation, BotPlan, InvalidPart, Revised, SortOrder, check_name};
 use domain::text::JsonObject;
 use serde_json::value::RawValue;
 
@@ -59,19 +59,7 @@ pub(super) fn accepted<T>(checked: Result<T, Vec<InvalidPart>>, errors: &mut Fie
     checked.map_err(|parts| parts.into_iter().for_each(|part| errors.add(part.path, part.message))).ok()
 }
 
-/// Notes what the rules find wrong with the name of a leaderboard.
-pub(super) fn check_leaderboard_name(name: Option<&str>, errors: &mut FieldErrors) {
-    let Some(name) = name else { return };
-    let named = LeaderboardDefinition {
-        name: name.to_owned(),
-        aggregation: Aggregation::Best,
-        order: SortOrder::Descending,
-        reset: ResetCadence::Never,
-        segmented: false,
-        fill_bots_to: 0,
-        bots: None,
-        metadata: None,
-        enabled: true,
-    };
-    accepted(named.checked(), errors);
+/// Notes what the rules find wrong with the name of an event or a leaderboard, if one was sent.
+pub(super) fn check_sent_name(name: Option<&str>, errors: &mut FieldErrors) {
+    name.and_then(|name| accepted(check_name(name), errors));
 }
