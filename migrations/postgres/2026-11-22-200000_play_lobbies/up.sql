@@ -186,7 +186,7 @@ CREATE TABLE ranking_blocks (
 ) WITH (fillfactor = 80);
 
 -- The same once more, of blocks: a rank is a sum over the sections before it, over the blocks before it in its section, and a
--- count within its block. A section begins where one of the blocks does. SQLite sums over blocks fast enough without.
+-- count within its block. A section begins where one of the blocks does.
 CREATE TABLE ranking_sections (
     realm BIGINT NOT NULL,
     ranking UUID NOT NULL,

@@ -1,60 +1,23 @@
 //! How many entries of a ranking lie in which part of its order, so that a rank is a sum over parts and a count within one.
 //!
-//! A block reaches from its start to the start of the next one, and the first starts before any place. A rank reads all
-//! blocks and the entries of one: a million entries make some thousand of each. One that grew too large is cut in two, and
-//! one that fell too small is joined to the one before it, so that those whom a crowd of moving players leaves behind do not
-//! stay in a block each.
+//! There are two levels of parts: blocks of entries, and sections of blocks, so that the sum is over few rows among millions
+//! too. A part that grew too large is cut in two, and one that fell too small is joined to the one before it, so that those
+//! whom a crowd of moving players leaves behind do not stay in a block each. A section starts where one of its blocks does;
+//! that block is joined to none before it, however small it is.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary};
 use diesel::sqlite::SqliteConnection;
 use domain::lobbies::{Place, RankingId};
 use domain::tenancy::RealmId;
-use uuid::Uuid;
 
+use super::parts::{Level, Part, PartColumns, PartRow, Parts, SECTION_ENTRIES_MAX, Start};
 use crate::rows::StoredUuid;
-use crate::sqlite::economy::exactly_one;
 use crate::sqlite::statement::statement;
 
-/// The most entries of a block. Once cut, each half takes as many again before it is cut.
-pub(super) const ENTRIES_MAX: i64 = 1_024;
-
-/// The fewest entries of a block that has one before it. Far below half of the most, so that what was cut is not joined soon.
-pub(super) const ENTRIES_MIN: i64 = ENTRIES_MAX / 4;
-
-type BlockColumns = (BigInt, BigInt, Binary, BigInt);
-type BlockRow = (i64, i64, StoredUuid, i64);
-
-statement! {
-    /// The block that holds a place.
-    BlockOf<'a> {
-        realm: i64 => BigInt, ranking: &'a [u8] => Binary,
-        order_key: i64 => BigInt, achieved_at: i64 => BigInt, player: &'a [u8] => Binary,
-    }
-    -> BlockColumns
-    = "SELECT order_key, achieved_at, player, entries FROM ranking_blocks
-        WHERE realm = ? AND ranking = ? AND (order_key, achieved_at, player) <= (?, ?, ?)
-        ORDER BY order_key DESC, achieved_at DESC, player DESC LIMIT 1"
-}
-
-statement! {
-    /// The blocks of a ranking, in order.
-    AllBlocks<'a> { realm: i64 => BigInt, ranking: &'a [u8] => Binary } -> BlockColumns
-    = "SELECT order_key, achieved_at, player, entries FROM ranking_blocks
-        WHERE realm = ? AND ranking = ? ORDER BY order_key, achieved_at, player"
-}
-
-statement! {
-    /// The block before the one that starts at a place.
-    BlockBefore<'a> {
-        realm: i64 => BigInt, ranking: &'a [u8] => Binary,
-        order_key: i64 => BigInt, achieved_at: i64 => BigInt, player: &'a [u8] => Binary,
-    }
-    -> BlockColumns
-    = "SELECT order_key, achieved_at, player, entries FROM ranking_blocks
-        WHERE realm = ? AND ranking = ? AND (order_key, achieved_at, player) < (?, ?, ?)
-        ORDER BY order_key DESC, achieved_at DESC, player DESC LIMIT 1"
-}
+/// How many blocks are looked through for the middle of a section. It never has so many before its middle, as only its first
+/// block is small.
+const LOOKED_THROUGH: i64 = SECTION_ENTRIES_MAX / Level::Blocks.entries_min();
 
 statement! {
     /// The place so many entries after a place, at which a block is cut.
@@ -69,93 +32,41 @@ statement! {
 }
 
 statement! {
-    /// Begins a block.
-    InsertBlock<'a> {
+    /// The first blocks from a place on, at one of which a section is cut.
+    BlocksFrom<'a> {
         realm: i64 => BigInt, ranking: &'a [u8] => Binary,
-        order_key: i64 => BigInt, achieved_at: i64 => BigInt, player: &'a [u8] => Binary, entries: i64 => BigInt,
+        order_key: i64 => BigInt, achieved_at: i64 => BigInt, player: &'a [u8] => Binary, limit: i64 => BigInt,
     }
-    -> () = "INSERT INTO ranking_blocks (realm, ranking, order_key, achieved_at, player, entries)
-        VALUES (?, ?, ?, ?, ?, ?)"
+    -> PartColumns
+    = "SELECT order_key, achieved_at, player, entries FROM ranking_blocks
+        WHERE realm = ? AND ranking = ? AND (order_key, achieved_at, player) >= (?, ?, ?)
+        ORDER BY order_key, achieved_at, player LIMIT ?"
 }
 
-statement! {
-    /// Remembers how many entries a block has now.
-    UpdateBlock<'a> {
-        entries: i64 => BigInt, realm: i64 => BigInt, ranking: &'a [u8] => Binary,
-        order_key: i64 => BigInt, achieved_at: i64 => BigInt, player: &'a [u8] => Binary,
-    }
-    -> () = "UPDATE ranking_blocks SET entries = ?
-        WHERE realm = ? AND ranking = ? AND order_key = ? AND achieved_at = ? AND player = ?"
-}
-
-statement! {
-    /// Removes a block, whose places fall to the one before it.
-    DeleteBlock<'a> {
-        realm: i64 => BigInt, ranking: &'a [u8] => Binary,
-        order_key: i64 => BigInt, achieved_at: i64 => BigInt, player: &'a [u8] => Binary,
-    }
-    -> () = "DELETE FROM ranking_blocks
-        WHERE realm = ? AND ranking = ? AND order_key = ? AND achieved_at = ? AND player = ?"
-}
-
-/// A place, or where the first block starts: before any place, at a time that no timestamp has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Start {
-    pub(super) order_key: i64,
-    pub(super) achieved_at: i64,
-    pub(super) player: Uuid,
-}
-
-impl Start {
-    /// Where the first block of a ranking starts.
-    pub(super) const FIRST: Self = Self { order_key: i64::MIN, achieved_at: i64::MIN, player: Uuid::nil() };
-}
-
-impl From<&Place> for Start {
-    fn from(place: &Place) -> Self {
-        let Place { order_key, achieved_at, player } = place;
-        Self { order_key: *order_key, achieved_at: achieved_at.unix_micros(), player: player.0 }
-    }
-}
-
-/// Some places that follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Block {
-    /// The least of them.
-    pub(super) start: Start,
-    /// How many of them are taken.
-    pub(super) entries: i64,
-}
-
-impl Block {
-    fn restore((order_key, achieved_at, player, entries): BlockRow) -> Self {
-        Self { start: Start { order_key, achieved_at, player: player.0 }, entries }
-    }
-
-    /// What is to be done about its size.
-    fn upkeep(&self) -> Upkeep {
-        if ENTRIES_MAX < self.entries {
-            Upkeep::Cut { keep: self.entries / 2 }
-        } else if self.entries < ENTRIES_MIN && self.start != Start::FIRST {
-            Upkeep::Join
-        } else {
-            Upkeep::Store
-        }
-    }
-}
-
-/// What is to be done about the size of a block.
+/// What is to be done about the size of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Upkeep {
-    /// Nothing but remembering it.
-    Store,
+    /// Nothing.
+    Keep,
     /// It keeps so many of its entries, and a new one takes the others.
     Cut { keep: i64 },
     /// The one before takes all of its entries.
     Join,
 }
 
-/// The blocks of one ranking.
+impl Upkeep {
+    fn of(level: Level, part: &Part) -> Self {
+        if level.entries_max() < part.entries {
+            Self::Cut { keep: part.entries / 2 }
+        } else if part.entries < level.entries_min() && part.start != Start::FIRST {
+            Self::Join
+        } else {
+            Self::Keep
+        }
+    }
+}
+
+/// The blocks and sections of one ranking.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Blocks {
     pub(super) realm: RealmId,
@@ -163,9 +74,17 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
+    /// Those of one level.
+    pub(super) fn on(self, level: Level) -> Parts {
+        let Self { realm, ranking } = self;
+        Parts { realm, ranking, level }
+    }
+
     /// Begins a new ranking.
     pub(super) fn begin(self, connection: &mut SqliteConnection) -> QueryResult<()> {
-        self.insert(connection, Block { start: Start::FIRST, entries: 0 })
+        let first = Part { start: Start::FIRST, entries: 0 };
+        self.on(Level::Blocks).insert(connection, first)?;
+        self.on(Level::Sections).insert(connection, first)
     }
 
     /// Counts a player who moved from one place to another, came or left. The entry has moved already.
@@ -175,116 +94,152 @@ impl Blocks {
         before: Option<&Place>,
         after: Option<&Place>,
     ) -> QueryResult<()> {
-        let from = before.map(|place| self.holding(connection, place)).transpose()?;
-        let to = after.map(|place| self.holding(connection, place)).transpose()?;
-        if from == to {
+        let blocks = self.count(connection, Level::Blocks, before, after)?;
+        if blocks.is_empty() {
             return Ok(());
         }
-        // Whatever becomes of the block that is entered, the one that is left keeps its start and its number.
-        if let Some(Block { start, entries }) = to {
-            self.store(connection, Block { start, entries: entries + 1 })?;
+        for section in self.count(connection, Level::Sections, before, after)? {
+            self.keep_to_size(connection, Level::Sections, &section)?;
         }
-        if let Some(Block { start, entries }) = from {
-            self.store(connection, Block { start, entries: entries - 1 })?;
+        for block in blocks {
+            self.keep_to_size(connection, Level::Blocks, &block)?;
         }
         Ok(())
     }
 
-    /// The block that holds `place`.
-    pub(super) fn holding(self, connection: &mut SqliteConnection, place: &Place) -> QueryResult<Block> {
-        let Start { order_key, achieved_at, player } = Start::from(place);
-        let (realm, ranking, player) = (self.realm.0, self.ranking.0.as_bytes(), player.as_bytes());
-        let statement = BlockOf { realm, ranking, order_key, achieved_at, player };
-        statement.get_result::<BlockRow>(connection).map(Block::restore)
+    /// Counts the move on one level. Answers the parts that have other numbers of entries now: none, when the player stays in
+    /// one.
+    fn count(
+        self,
+        connection: &mut SqliteConnection,
+        level: Level,
+        before: Option<&Place>,
+        after: Option<&Place>,
+    ) -> QueryResult<Vec<Part>> {
+        let parts = self.on(level);
+        let mut holding =
+            |place: Option<&Place>| place.map(|place| parts.holding(connection, &Start::from(place))).transpose();
+        let (from, to) = (holding(before)?, holding(after)?);
+        if from == to {
+            return Ok(Vec::new());
+        }
+        let entered = to.map(|part| Part { entries: part.entries + 1, ..part });
+        let left = from.map(|part| Part { entries: part.entries - 1, ..part });
+        let changed: Vec<Part> = [entered, left].into_iter().flatten().collect();
+        for part in &changed {
+            parts.update(connection, *part)?;
+        }
+        Ok(changed)
     }
 
-    /// All of them, in order; none of a ranking that has not begun.
-    pub(super) fn all(self, connection: &mut SqliteConnection) -> QueryResult<Vec<Block>> {
-        let statement = AllBlocks { realm: self.realm.0, ranking: self.ranking.0.as_bytes() };
-        Ok(statement.load::<BlockRow>(connection)?.into_iter().map(Block::restore).collect())
-    }
-
-    /// Remembers how many entries `block` has now, and keeps it to its size.
-    fn store(self, connection: &mut SqliteConnection, block: Block) -> QueryResult<()> {
-        match block.upkeep() {
-            Upkeep::Store => self.update(connection, block),
-            Upkeep::Cut { keep } => self.cut(connection, block, keep),
-            Upkeep::Join => {
-                let before = self.before(connection, block.start)?;
-                self.delete(connection, block.start)?;
-                // Not too small again: one that is has been joined already, unless it is the first.
-                self.store(connection, Block { entries: before.entries + block.entries, ..before })
+    /// Keeps a part to its size, which was `counted`.
+    fn keep_to_size(self, connection: &mut SqliteConnection, level: Level, counted: &Part) -> QueryResult<()> {
+        if Upkeep::of(level, counted) == Upkeep::Keep {
+            return Ok(());
+        }
+        // What was done about another part may have changed it, or joined it to one.
+        let Some(part) = self.on(level).starting(connection, counted.start)? else { return Ok(()) };
+        match (level, Upkeep::of(level, &part)) {
+            (_, Upkeep::Keep) => Ok(()),
+            (Level::Blocks, Upkeep::Cut { keep }) => self.cut_block(connection, part, keep),
+            (Level::Sections, Upkeep::Cut { keep }) => self.cut_section(connection, part, keep),
+            (Level::Blocks, Upkeep::Join) => match self.on(Level::Sections).starting(connection, part.start)? {
+                Some(_section) => Ok(()),
+                None => self.join(connection, level, part),
+            },
+            (Level::Sections, Upkeep::Join) => {
+                self.join(connection, level, part)?;
+                // The block that it started with has one before it in its section now.
+                match self.on(Level::Blocks).starting(connection, part.start)? {
+                    Some(block) => self.keep_to_size(connection, Level::Blocks, &block),
+                    None => Ok(()),
+                }
             }
         }
     }
 
-    fn cut(self, connection: &mut SqliteConnection, block: Block, keep: i64) -> QueryResult<()> {
+    fn cut_block(self, connection: &mut SqliteConnection, block: Part, keep: i64) -> QueryResult<()> {
         let Start { order_key, achieved_at, player } = block.start;
         let (realm, ranking, player) = (self.realm.0, self.ranking.0.as_bytes(), player.as_bytes());
         let statement = PlaceAfter { realm, ranking, order_key, achieved_at, player, entries: keep };
         let (order_key, achieved_at, player) = statement.get_result::<(i64, i64, StoredUuid)>(connection)?;
         let start = Start { order_key, achieved_at, player: player.0 };
-        self.update(connection, Block { entries: keep, ..block })?;
-        self.insert(connection, Block { start, entries: block.entries - keep })
+        self.cut(connection, Level::Blocks, block, Part { start, entries: block.entries - keep })
     }
 
-    fn before(self, connection: &mut SqliteConnection, start: Start) -> QueryResult<Block> {
-        let Start { order_key, achieved_at, player } = start;
+    /// Cuts a section at the first of its blocks that has `keep` entries before it.
+    fn cut_section(self, connection: &mut SqliteConnection, section: Part, keep: i64) -> QueryResult<()> {
+        let Start { order_key, achieved_at, player } = section.start;
         let (realm, ranking, player) = (self.realm.0, self.ranking.0.as_bytes(), player.as_bytes());
-        let statement = BlockBefore { realm, ranking, order_key, achieved_at, player };
-        statement.get_result::<BlockRow>(connection).map(Block::restore)
+        let limit = LOOKED_THROUGH;
+        let statement = BlocksFrom { realm, ranking, order_key, achieved_at, player, limit };
+        let mut earlier = 0;
+        for block in statement.load::<PartRow>(connection)?.into_iter().map(Part::restore) {
+            if keep <= earlier {
+                let later = Part { start: block.start, entries: section.entries - earlier };
+                return self.cut(connection, Level::Sections, section, later);
+            }
+            earlier += block.entries;
+        }
+        Ok(())
     }
 
-    fn insert(self, connection: &mut SqliteConnection, Block { start, entries }: Block) -> QueryResult<()> {
-        let Start { order_key, achieved_at, player } = start;
-        let (realm, ranking, player) = (self.realm.0, self.ranking.0.as_bytes(), player.as_bytes());
-        let statement = InsertBlock { realm, ranking, order_key, achieved_at, player, entries };
-        exactly_one(statement.execute(connection)?)
+    /// Gives what lies from the start of `later` on to `later`.
+    fn cut(self, connection: &mut SqliteConnection, level: Level, part: Part, later: Part) -> QueryResult<()> {
+        let parts = self.on(level);
+        parts.update(connection, Part { entries: part.entries - later.entries, ..part })?;
+        parts.insert(connection, later)
     }
 
-    fn update(self, connection: &mut SqliteConnection, Block { start, entries }: Block) -> QueryResult<()> {
-        let Start { order_key, achieved_at, player } = start;
-        let (realm, ranking, player) = (self.realm.0, self.ranking.0.as_bytes(), player.as_bytes());
-        let statement = UpdateBlock { entries, realm, ranking, order_key, achieved_at, player };
-        exactly_one(statement.execute(connection)?)
-    }
-
-    fn delete(self, connection: &mut SqliteConnection, start: Start) -> QueryResult<()> {
-        let Start { order_key, achieved_at, player } = start;
-        let (realm, ranking, player) = (self.realm.0, self.ranking.0.as_bytes(), player.as_bytes());
-        let statement = DeleteBlock { realm, ranking, order_key, achieved_at, player };
-        exactly_one(statement.execute(connection)?)
+    /// Gives all of `part` to the one before it.
+    fn join(self, connection: &mut SqliteConnection, level: Level, part: Part) -> QueryResult<()> {
+        let parts = self.on(level);
+        let before = parts.before(connection, part.start)?;
+        let joined = Part { entries: before.entries + part.entries, ..before };
+        parts.delete(connection, part.start)?;
+        parts.update(connection, joined)?;
+        self.keep_to_size(connection, level, &joined)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
-    fn upkeep(start: Start, entries: i64) -> Upkeep {
-        Block { start, entries }.upkeep()
+    const LATER: Start = Start { order_key: 0, achieved_at: 0, player: Uuid::nil() };
+
+    fn upkeep(level: Level, start: Start, entries: i64) -> Upkeep {
+        Upkeep::of(level, &Part { start, entries })
     }
 
     #[test]
-    fn a_block_is_cut_in_half_when_it_has_too_many_entries_and_joined_when_it_has_too_few() {
-        let later = Start { order_key: 0, achieved_at: 0, player: Uuid::nil() };
-        for start in [Start::FIRST, later] {
-            assert_eq!(upkeep(start, ENTRIES_MIN), Upkeep::Store);
-            assert_eq!(upkeep(start, ENTRIES_MAX), Upkeep::Store);
-            assert_eq!(upkeep(start, ENTRIES_MAX + 1), Upkeep::Cut { keep: ENTRIES_MAX / 2 });
+    fn a_part_is_cut_in_half_when_it_has_too_many_entries_and_joined_when_it_has_too_few() {
+        for level in [Level::Blocks, Level::Sections] {
+            let (min, max) = (level.entries_min(), level.entries_max());
+            for start in [Start::FIRST, LATER] {
+                assert_eq!(upkeep(level, start, min), Upkeep::Keep);
+                assert_eq!(upkeep(level, start, max), Upkeep::Keep);
+                assert_eq!(upkeep(level, start, max + 1), Upkeep::Cut { keep: max / 2 });
+            }
+            assert_eq!(upkeep(level, LATER, min - 1), Upkeep::Join);
+            assert_eq!(upkeep(level, Start::FIRST, 0), Upkeep::Keep, "there is none before the first");
         }
-        assert_eq!(upkeep(later, ENTRIES_MIN - 1), Upkeep::Join);
-        assert_eq!(upkeep(Start::FIRST, 0), Upkeep::Store, "there is none before the first");
     }
 
     #[test]
     fn what_was_cut_or_joined_has_a_fitting_size() {
-        let later = Start { order_key: 0, achieved_at: 0, player: Uuid::nil() };
-        let most = ENTRIES_MAX + ENTRIES_MIN - 1;
-        for entries in [ENTRIES_MAX + 1, most] {
-            let Upkeep::Cut { keep } = upkeep(later, entries) else { panic!("it is too large") };
-            assert_eq!(upkeep(later, keep), Upkeep::Store);
-            assert_eq!(upkeep(later, entries - keep), Upkeep::Store);
+        // A section is cut within a block of its middle.
+        for (level, off) in [(Level::Blocks, 0), (Level::Sections, Level::Blocks.entries_max())] {
+            let (min, max) = (level.entries_min(), level.entries_max());
+            for entries in [max + 1, max + min - 1] {
+                let Upkeep::Cut { keep } = upkeep(level, LATER, entries) else { panic!("it is too large") };
+                for keep in [keep, keep + off] {
+                    assert_eq!(upkeep(level, LATER, keep), Upkeep::Keep);
+                    assert_eq!(upkeep(level, LATER, entries - keep), Upkeep::Keep);
+                }
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod load;
 mod lobby;
 mod merging;
 mod participants;
+mod parts;
 #[cfg(test)]
 mod plans_tests;
 mod ranking;

@@ -9,7 +9,8 @@ use diesel::sql_types::Text;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::{
-    attempts, blocks, configuration, lobby, merging, participants, ranking, reads, records, requests, standings, sweep,
+    attempts, blocks, configuration, lobby, merging, participants, parts, ranking, reads, records, requests, standings,
+    sweep,
 };
 
 #[derive(QueryableByName)]
@@ -35,6 +36,7 @@ fn with_schema() -> SqliteConnection {
         include_str!("../../../../../migrations/sqlite/2026-11-22-000000_import_players/up.sql"),
         include_str!("../../../../../migrations/sqlite/2026-11-22-100000_player_lives/up.sql"),
         include_str!("../../../../../migrations/sqlite/2026-11-22-200000_play_lobbies/up.sql"),
+        include_str!("../../../../../migrations/sqlite/2026-11-22-210000_section_rankings/up.sql"),
     ] {
         connection.batch_execute(migration).expect("it applies");
     }
@@ -45,12 +47,16 @@ fn ranking_statements() -> Vec<String> {
     let (realm, id, order_key, achieved_at, limit, entries) = (1, [0_u8; 16].as_slice(), 0, 0, 1, 1);
     let (ranking, player) = (id, id);
     vec![
-        sql(&blocks::BlockOf { realm, ranking, order_key, achieved_at, player }),
-        sql(&blocks::AllBlocks { realm, ranking }),
-        sql(&blocks::BlockBefore { realm, ranking, order_key, achieved_at, player }),
+        sql(&parts::BlockOf { realm, ranking, order_key, achieved_at, player }),
+        sql(&parts::SectionOf { realm, ranking, order_key, achieved_at, player }),
+        sql(&parts::BlockBefore { realm, ranking, order_key, achieved_at, player }),
+        sql(&parts::SectionBefore { realm, ranking, order_key, achieved_at, player }),
+        sql(&parts::UpdateBlock { entries, realm, ranking, order_key, achieved_at, player }),
+        sql(&parts::UpdateSection { entries, realm, ranking, order_key, achieved_at, player }),
+        sql(&parts::DeleteBlock { realm, ranking, order_key, achieved_at, player }),
+        sql(&parts::DeleteSection { realm, ranking, order_key, achieved_at, player }),
         sql(&blocks::PlaceAfter { realm, ranking, order_key, achieved_at, player, entries }),
-        sql(&blocks::UpdateBlock { entries, realm, ranking, order_key, achieved_at, player }),
-        sql(&blocks::DeleteBlock { realm, ranking, order_key, achieved_at, player }),
+        sql(&blocks::BlocksFrom { realm, ranking, order_key, achieved_at, player, limit }),
         sql(&ranking::FindRanking { realm, id }),
         sql(&ranking::FindEntry { realm, ranking, player }),
         sql(&ranking::MoveEntry {
@@ -63,7 +69,18 @@ fn ranking_statements() -> Vec<String> {
             achieved_at_before: 0,
         }),
         sql(&ranking::DeleteEntry { realm, ranking, player, order_key, achieved_at }),
-        sql(&standings::SumBlocks { order_key, achieved_at, player, realm, ranking }),
+        sql(&standings::SumSections { order_key, achieved_at, player, realm, ranking }),
+        sql(&standings::AllSections { realm, ranking }),
+        sql(&standings::SumBlocks {
+            realm,
+            ranking,
+            from_order_key: 0,
+            from_achieved_at: 0,
+            from_player: id,
+            order_key,
+            achieved_at,
+            player,
+        }),
         sql(&standings::CountEntries {
             realm,
             ranking,
@@ -170,6 +187,6 @@ fn what_lies_before_or_after_a_place_is_read_from_there_on() {
     let mut connection = with_schema();
     let statements = ranking_statements();
     let mut ranges =
-        statements.iter().filter(|statement| statement.contains("player) ") && !statement.contains("sum("));
+        statements.iter().filter(|statement| statement.contains("player) ") && !statement.contains("FILTER"));
     assert!(ranges.all(|statement| explain(&mut connection, statement).contains("(order_key,achieved_at,player)")));
 }

@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Binary};
 use diesel::sqlite::SqliteConnection;
 use domain::clock::Timestamp;
 use domain::lobbies::{
@@ -12,7 +12,8 @@ use domain::players::{ExternalId, Player, PlayerId};
 use domain::tenancy::RealmId;
 use uuid::Uuid;
 
-use super::{blocks, ranking, standings};
+use super::parts::{Level, Part, Start};
+use super::{ranking, standings};
 use crate::sqlite::players;
 
 const REALM: RealmId = RealmId(1);
@@ -42,6 +43,26 @@ fn external_id(player: PlayerId) -> ExternalId {
     ExternalId::restore(player.0.to_string())
 }
 
+/// A row of blocks or sections.
+#[derive(QueryableByName)]
+struct StoredPart {
+    #[diesel(sql_type = BigInt)]
+    order_key: i64,
+    #[diesel(sql_type = BigInt)]
+    achieved_at: i64,
+    #[diesel(sql_type = Binary)]
+    player: Vec<u8>,
+    #[diesel(sql_type = BigInt)]
+    entries: i64,
+}
+
+/// A number.
+#[derive(QueryableByName)]
+struct Entries {
+    #[diesel(sql_type = BigInt)]
+    entries: i64,
+}
+
 /// A ranking as stored, and all places in it.
 struct Twins {
     connection: SqliteConnection,
@@ -57,6 +78,7 @@ impl Twins {
             include_str!("../../../../../migrations/sqlite/2026-11-22-000000_import_players/up.sql"),
             include_str!("../../../../../migrations/sqlite/2026-11-22-100000_player_lives/up.sql"),
             include_str!("../../../../../migrations/sqlite/2026-11-22-200000_play_lobbies/up.sql"),
+            include_str!("../../../../../migrations/sqlite/2026-11-22-210000_section_rankings/up.sql"),
         ] {
             connection.batch_execute(migration).unwrap();
         }
@@ -81,15 +103,50 @@ impl Twins {
         ranking::apply(&mut self.connection, REALM, &change).unwrap();
     }
 
+    /// The parts of one level, in order.
+    fn parts(&mut self, level: Level) -> Vec<Part> {
+        let table = match level {
+            Level::Blocks => "ranking_blocks",
+            Level::Sections => "ranking_sections",
+        };
+        let rows = diesel::sql_query(format!(
+            "SELECT order_key, achieved_at, player, entries FROM {table} ORDER BY order_key, achieved_at, player"
+        ));
+        let rows = rows.load::<StoredPart>(&mut self.connection).unwrap();
+        let start = |row: &StoredPart| Start {
+            order_key: row.order_key,
+            achieved_at: row.achieved_at,
+            player: Uuid::from_slice(&row.player).unwrap(),
+        };
+        rows.into_iter().map(|row| Part { start: start(&row), entries: row.entries }).collect()
+    }
+
     /// The number of entries of each block, in order.
     fn blocks(&mut self) -> Vec<i64> {
-        #[derive(QueryableByName)]
-        struct Entries {
-            #[diesel(sql_type = BigInt)]
-            entries: i64,
+        self.parts(Level::Blocks).into_iter().map(|block| block.entries).collect()
+    }
+
+    /// Every section starts where a block does, has what its blocks have, and has a fitting size; and so have the blocks, but
+    /// those that sections start with, which have at most a fitting size.
+    fn parts_agree(&mut self) {
+        let (blocks, sections) = (self.parts(Level::Blocks), self.parts(Level::Sections));
+        let starts: Vec<Start> = sections.iter().map(|section| section.start).collect();
+        for (level, parts) in [(Level::Blocks, &blocks), (Level::Sections, &sections)] {
+            let entries: i64 = parts.iter().map(|part| part.entries).sum();
+            assert_eq!(entries, i64::try_from(self.places.len()).unwrap());
+            assert_eq!(parts[0].start, Start::FIRST);
+            assert!(parts.iter().all(|part| part.entries <= level.entries_max()), "{parts:?}");
+            let mut later = parts.iter().skip(1);
+            let may_be_small = |part: &Part| level == Level::Blocks && starts.contains(&part.start);
+            assert!(later.all(|part| level.entries_min() <= part.entries || may_be_small(part)), "{parts:?}");
         }
-        let rows = diesel::sql_query("SELECT entries FROM ranking_blocks ORDER BY order_key, achieved_at, player");
-        rows.load::<Entries>(&mut self.connection).unwrap().into_iter().map(|row| row.entries).collect()
+        for (index, section) in sections.iter().enumerate() {
+            let next = starts.get(index + 1);
+            let of_it = |block: &&Part| section.start <= block.start && next.is_none_or(|next| block.start < *next);
+            let of_it: Vec<&Part> = blocks.iter().filter(of_it).collect();
+            assert_eq!(of_it[0].start, section.start);
+            assert_eq!(of_it.iter().map(|block| block.entries).sum::<i64>(), section.entries);
+        }
     }
 
     fn agree(&mut self) {
@@ -102,11 +159,7 @@ impl Twins {
         }
         let ranks: Vec<Rank> = (1..=players).map(|rank| Rank { rank, players }).collect();
         assert_eq!(standings::ranks(&mut self.connection, REALM, self.ranking.id, &self.places), Ok(ranks));
-        let blocks = self.blocks();
-        assert_eq!(blocks.iter().sum::<i64>(), i64::try_from(players).unwrap());
-        let later = blocks.iter().skip(1);
-        assert!(blocks.iter().all(|entries| *entries <= blocks::ENTRIES_MAX), "{blocks:?}");
-        assert!(later.clone().all(|entries| blocks::ENTRIES_MIN <= *entries), "{blocks:?}");
+        self.parts_agree();
     }
 
     fn page(&mut self, slice: &RankingSlice, own: Option<&ExternalId>) -> RankingPage {
@@ -148,11 +201,12 @@ fn ranks_are_those_of_a_sorted_list_however_players_come_move_and_leave() {
         }
         twins.agree();
         if inserts != 0 {
-            assert!(2 < twins.blocks().len(), "it was cut");
+            assert!(2 < twins.parts(Level::Sections).len(), "it was cut");
         }
     }
     assert_eq!(twins.places.len(), 1);
     assert_eq!(twins.blocks(), [1], "it was joined");
+    assert_eq!(twins.parts(Level::Sections).len(), 1, "as were the sections");
 }
 
 #[test]
@@ -223,4 +277,41 @@ fn a_ranking_begins_once() {
     ranking::begin(&mut twins.connection, REALM, &ranking, at(2)).unwrap();
     twins.agree();
     assert_eq!(twins.blocks(), [1]);
+}
+
+#[test]
+fn a_ranking_that_had_blocks_before_there_were_sections_gets_them() {
+    let mut twins = Twins::new();
+    // As the program before left them: larger blocks than today's, some of them empty, of two rankings.
+    let fill = "
+        DROP TABLE ranking_sections;
+        DELETE FROM ranking_blocks;
+        WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 69)
+        INSERT INTO ranking_blocks SELECT 1, ranking, CASE n WHEN 0 THEN -9223372036854775808 ELSE n END,
+            CASE n WHEN 0 THEN -9223372036854775808 ELSE 5 END, zeroblob(16), CASE n % 7 WHEN 0 THEN 0 ELSE 1000 - n END
+            FROM numbers CROSS JOIN (SELECT zeroblob(16) AS ranking UNION ALL SELECT randomblob(16))";
+    twins.connection.batch_execute(fill).unwrap();
+    let migration = include_str!("../../../../../migrations/sqlite/2026-11-22-210000_section_rankings/up.sql");
+    twins.connection.batch_execute(migration).unwrap();
+    let of_each = "DELETE FROM ranking_blocks WHERE ranking <> zeroblob(16);
+        DELETE FROM ranking_sections WHERE ranking <> zeroblob(16)";
+    let count = "SELECT count(*) AS entries FROM ranking_sections GROUP BY ranking";
+    let counts: Vec<i64> = {
+        let rows = diesel::sql_query(count).load::<Entries>(&mut twins.connection).unwrap();
+        rows.into_iter().map(|row| row.entries).collect()
+    };
+    twins.connection.batch_execute(of_each).unwrap();
+    let (blocks, sections) = (twins.parts(Level::Blocks), twins.parts(Level::Sections));
+    let number = i64::try_from(sections.len()).unwrap();
+    assert_eq!(counts, [number, number], "each ranking has its own");
+    assert!((6..=8).contains(&number), "{number}");
+    assert_eq!(sections[0].start, Start::FIRST);
+    let starts: Vec<Start> = sections.iter().map(|section| section.start).collect();
+    for (section, next) in sections.iter().zip(starts.iter().skip(1).map(Some).chain([None])) {
+        let of_it = |block: &&Part| section.start <= block.start && next.is_none_or(|next| block.start < *next);
+        let of_it: Vec<&Part> = blocks.iter().filter(of_it).collect();
+        assert_eq!(of_it[0].start, section.start);
+        assert_eq!(of_it.iter().map(|block| block.entries).sum::<i64>(), section.entries);
+        assert!(section.entries < 9_200, "{section:?}");
+    }
 }

@@ -8,21 +8,42 @@ use domain::lobbies::{Place, Rank, RankedPlayer, RankingId, RankingPage, Ranking
 use domain::players::{ExternalId, PlayerId};
 use domain::tenancy::RealmId;
 
-use super::blocks::{Block, Blocks, Start};
+use super::blocks::Blocks;
+use super::parts::{Level, Part, PartColumns, PartRow, Start};
 use super::ranking;
 use crate::rows::{StoredUuid, time};
 use crate::sqlite::players;
 use crate::sqlite::statement::statement;
 
 statement! {
-    /// How many entries lie in the blocks before a place, and how many in all.
-    SumBlocks<'a> {
+    /// How many entries lie in the sections before a place, and how many in all.
+    SumSections<'a> {
         order_key: i64 => BigInt, achieved_at: i64 => BigInt, player: &'a [u8] => Binary,
         realm: i64 => BigInt, ranking: &'a [u8] => Binary,
     }
     -> (BigInt, BigInt)
     = "SELECT coalesce(sum(entries) FILTER (WHERE (order_key, achieved_at, player) < (?, ?, ?)), 0),
-        coalesce(sum(entries), 0) FROM ranking_blocks WHERE realm = ? AND ranking = ?"
+        coalesce(sum(entries), 0) FROM ranking_sections WHERE realm = ? AND ranking = ?"
+}
+
+statement! {
+    /// The sections of a ranking, in order.
+    AllSections<'a> { realm: i64 => BigInt, ranking: &'a [u8] => Binary } -> PartColumns
+    = "SELECT order_key, achieved_at, player, entries FROM ranking_sections
+        WHERE realm = ? AND ranking = ? ORDER BY order_key, achieved_at, player"
+}
+
+statement! {
+    /// How many entries lie in the blocks from one place on and before another.
+    SumBlocks<'a> {
+        realm: i64 => BigInt, ranking: &'a [u8] => Binary,
+        from_order_key: i64 => BigInt, from_achieved_at: i64 => BigInt, from_player: &'a [u8] => Binary,
+        order_key: i64 => BigInt, achieved_at: i64 => BigInt, player: &'a [u8] => Binary,
+    }
+    -> (BigInt,)
+    = "SELECT coalesce(sum(entries), 0) FROM ranking_blocks
+        WHERE realm = ? AND ranking = ?
+        AND (order_key, achieved_at, player) >= (?, ?, ?) AND (order_key, achieved_at, player) < (?, ?, ?)"
 }
 
 statement! {
@@ -78,7 +99,7 @@ statement! {
         ORDER BY e.order_key, e.achieved_at, e.player LIMIT ?"
 }
 
-/// From how many ranks on it pays to read all blocks of their ranking once.
+/// From how many ranks on it pays to read all sections of their ranking once.
 const MANY: usize = 4;
 
 /// The rank of `place`, which is taken, in a ranking.
@@ -88,9 +109,10 @@ pub(super) fn rank(
     ranking: RankingId,
     place: &Place,
 ) -> QueryResult<Rank> {
-    let block = Blocks { realm, ranking }.holding(connection, place)?.start;
-    let (earlier, players) = sums(connection, realm, ranking, block)?;
-    let within = count_between(connection, realm, ranking, block, place)?;
+    let place = Start::from(place);
+    let section = Blocks { realm, ranking }.on(Level::Sections).holding(connection, &place)?.start;
+    let (earlier, players) = sums(connection, realm, ranking, section)?;
+    let within = count_from(connection, realm, ranking, section, place)?;
     Ok(Rank { rank: earlier + within + 1, players })
 }
 
@@ -105,41 +127,56 @@ pub(super) fn ranks(
         return places.iter().map(|place| rank(connection, realm, ranking, place)).collect();
     }
     let mut players = 0;
-    let mut blocks = Vec::new();
-    for Block { start, entries } in (Blocks { realm, ranking }).all(connection)? {
-        blocks.push((start, players));
+    let mut sections = Vec::new();
+    let statement = AllSections { realm: realm.0, ranking: ranking.0.as_bytes() };
+    for Part { start, entries } in statement.load::<PartRow>(connection)?.into_iter().map(Part::restore) {
+        sections.push((start, players));
         players += count(entries);
     }
     let mut ranks = Vec::with_capacity(places.len());
-    for place in places {
-        let later = blocks.partition_point(|(start, _)| *start <= Start::from(place));
-        let holding = later.checked_sub(1).and_then(|index| blocks.get(index));
-        let (start, earlier) = *holding.ok_or(Error::NotFound)?;
-        let within = count_between(connection, realm, ranking, start, place)?;
+    for place in places.iter().map(Start::from) {
+        let later = sections.partition_point(|(start, _)| *start <= place);
+        let holding = later.checked_sub(1).and_then(|index| sections.get(index));
+        let (section, earlier) = *holding.ok_or(Error::NotFound)?;
+        let within = count_from(connection, realm, ranking, section, place)?;
         ranks.push(Rank { rank: earlier + within + 1, players });
     }
     Ok(ranks)
 }
 
-fn count_between(
+/// How many entries lie from the start of a section on and before a place in it.
+fn count_from(
     connection: &mut SqliteConnection,
     realm: RealmId,
     ranking: RankingId,
-    from: Start,
-    place: &Place,
+    section: Start,
+    place: Start,
 ) -> QueryResult<u64> {
-    let to = Start::from(place);
-    let statement = CountEntries {
-        realm: realm.0,
-        ranking: ranking.0.as_bytes(),
-        from_order_key: from.order_key,
-        from_achieved_at: from.achieved_at,
-        from_player: from.player.as_bytes(),
-        order_key: to.order_key,
-        achieved_at: to.achieved_at,
-        player: to.player.as_bytes(),
+    let block = Blocks { realm, ranking }.on(Level::Blocks).holding(connection, &place)?.start;
+    let (realm, ranking) = (realm.0, ranking.0.as_bytes().as_slice());
+    let in_blocks = SumBlocks {
+        realm,
+        ranking,
+        from_order_key: section.order_key,
+        from_achieved_at: section.achieved_at,
+        from_player: section.player.as_bytes(),
+        order_key: block.order_key,
+        achieved_at: block.achieved_at,
+        player: block.player.as_bytes(),
     };
-    statement.get_result::<(i64,)>(connection).map(|(within,)| count(within))
+    let (in_blocks,) = in_blocks.get_result::<(i64,)>(connection)?;
+    let in_block = CountEntries {
+        realm,
+        ranking,
+        from_order_key: block.order_key,
+        from_achieved_at: block.achieved_at,
+        from_player: block.player.as_bytes(),
+        order_key: place.order_key,
+        achieved_at: place.achieved_at,
+        player: place.player.as_bytes(),
+    };
+    let (in_block,) = in_block.get_result::<(i64,)>(connection)?;
+    Ok(count(in_blocks) + count(in_block))
 }
 
 /// How many players a ranking has; none when it has not begun.
@@ -155,7 +192,7 @@ fn sums(
 ) -> QueryResult<(u64, u64)> {
     let Start { order_key, achieved_at, player } = start;
     let (realm, ranking, player) = (realm.0, ranking.0.as_bytes().as_slice(), player.as_bytes().as_slice());
-    let statement = SumBlocks { order_key, achieved_at, player, realm, ranking };
+    let statement = SumSections { order_key, achieved_at, player, realm, ranking };
     let (earlier, players) = statement.get_result::<(i64, i64)>(connection)?;
     Ok((count(earlier), count(players)))
 }
