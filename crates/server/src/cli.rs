@@ -144,7 +144,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "PURSER_LANES", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) lanes: Option<u16>,
 
-    /// On PostgreSQL, connections that read [default: 8]
+    /// On PostgreSQL, connections that read [default: 4]
     #[arg(long, env = "PURSER_READ_CONNECTIONS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) read_connections: Option<u16>,
 }
