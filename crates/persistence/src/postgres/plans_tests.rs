@@ -8,8 +8,8 @@ use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::economy::{audit, grants, imports, load, reads, save};
-use super::lobbies::{attempts as tries, blocks, configuration, lobby, ranking, ranks, reads as lobby_reads, records};
-use super::lobbies::{requests, sections, sweep};
+use super::lobbies::{attempts as tries, blocks, configuration, lobby, pages, ranking, ranks, reads as lobby_reads};
+use super::lobbies::{records, requests, sections, sweep};
 use super::players::{self, ban, blank, erase, export, lives, merge, moving};
 use super::pool::connect;
 use super::{PostgresAddress, attempts, audit_log, distribution, keys, migrations, tenancy};
@@ -65,7 +65,8 @@ const STATEMENTS: &[Statement] = statements! {
         DeleteBlock, DeleteSection,
     },
     sections::{FindBlocksOfSections, FindBlocks},
-    ranks::{CountBetween, CountEntries, FindPlaceOf, EntriesBehind, EntriesAhead},
+    ranks::{CountBetween, CountBetweenChanged},
+    pages::{FirstEntries, EntriesAround},
 };
 
 /// The tables that are distributed by realm. They grow with the players; the others, the directory, with the games.

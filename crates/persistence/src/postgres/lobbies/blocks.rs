@@ -20,11 +20,12 @@ use crate::postgres::statement::statement;
 use crate::postgres::trouble::Trouble;
 use crate::rows::StoredUuid;
 
-/// A block with more entries is cut. Few in tests, so that small rankings have many blocks.
-pub(in crate::postgres) const ENTRIES_MAX: i64 = if cfg!(test) { 32 } else { 256 };
+/// A block with more entries is cut. Fewer in tests, so that small rankings have many blocks. Few anyway: to count in a block
+/// is to look at rows all over the table, unless nobody has moved since it was vacuumed.
+pub(in crate::postgres) const ENTRIES_MAX: i64 = if cfg!(test) { 32 } else { 64 };
 
 /// A section with more entries is cut.
-pub(in crate::postgres) const SECTION_ENTRIES_MAX: i64 = ENTRIES_MAX * if cfg!(test) { 8 } else { 64 };
+pub(in crate::postgres) const SECTION_ENTRIES_MAX: i64 = ENTRIES_MAX * if cfg!(test) { 8 } else { 128 };
 
 /// The columns that places are ordered by.
 macro_rules! in_order {

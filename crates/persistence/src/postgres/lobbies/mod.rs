@@ -10,6 +10,7 @@ pub(super) mod blocks;
 pub(super) mod configuration;
 mod load;
 pub(super) mod lobby;
+pub(super) mod pages;
 pub(super) mod ranking;
 #[cfg(test)]
 mod ranking_tests;
@@ -84,7 +85,10 @@ impl RankingReads for PostgresStore {
         own: Option<ExternalId>,
     ) -> Result<RankingPage, StoreError> {
         let own = own.as_ref();
-        self.readers.view(|connection| ranks::page(connection, realm, id, slice, own).scope_boxed()).await
+        if pages::is_one_statement(slice, own) {
+            return self.readers.read(|connection| pages::page(connection, realm, id, slice, own).scope_boxed()).await;
+        }
+        self.readers.view(|connection| pages::page(connection, realm, id, slice, own).scope_boxed()).await
     }
 }
 

@@ -17,7 +17,8 @@ use testcluster::TestDatabase;
 use uuid::Uuid;
 
 use super::blocks::{ENTRIES_MAX, SECTION_ENTRIES_MAX};
-use super::{ranking, ranks};
+use super::ranks::{self, When};
+use super::{pages, ranking};
 use crate::postgres::pool::{connect, execute};
 use crate::postgres::{PostgresAddress, migrations};
 
@@ -85,9 +86,14 @@ async fn change(connection: &AsyncPgConnection, after: &[(&Ranking, PlayerId, Op
         after: *after,
     });
     let (changes, now) = (changes.collect::<Vec<_>>(), Timestamp::EPOCH);
-    ranking::lock_and_change(connection, REALM, &rankings, &changes, now).await.expect("changed");
     let places: Vec<_> = after.iter().filter_map(|(ranking, _, place)| Some((ranking.id, (*place)?))).collect();
-    let ranks = ranks::ranks(connection, REALM, &places).await.expect("ranked");
+    let changed = ranking::lock_change_and_rank(connection, REALM, &rankings, &changes, &places, now).await;
+    let ranks = changed.expect("changed");
+    assert_eq!(
+        ranks::ranks(connection, REALM, &places, When::Alone).await,
+        Ok(ranks.clone()),
+        "as they are afterwards"
+    );
     execute(connection, "COMMIT").await.expect("committed");
     ranks
 }
@@ -268,7 +274,7 @@ async fn pages_have_absolute_ranks_and_who_is_asked_about() {
     let named = |number: usize| ranked(number).external_id;
     let missing = ExternalId::restore("player-3000".to_owned());
     let page = async |ranking: &Ranking, slice, own: Option<&ExternalId>| {
-        ranks::page(&connection, REALM, ranking.id, &slice, own).await.expect("read")
+        pages::page(&connection, REALM, ranking.id, &slice, own).await.expect("read")
     };
     let top = page(&ranking, RankingSlice::Top(3), Some(&named(2_000))).await;
     let of = |entries: Vec<RankedPlayer>, own| RankingPage { players: 2_999, entries, own };

@@ -1,4 +1,4 @@
-//! Ranks, and pages of rankings.
+//! Ranks of places that a batch wants.
 //!
 //! A rank is the sum of the sections before the one that its place lies in, of the blocks of that section before the one that
 //! its place lies in, and a count within that one. Of several places of a ranking each adds up only the sections, or the blocks
@@ -6,18 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Uuid as SqlUuid};
-use diesel::{OptionalExtension, QueryResult};
+use diesel::QueryResult;
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use domain::lobbies::{Place, Rank, RankedPlayer, RankingId, RankingPage, RankingSlice};
-use domain::players::ExternalId;
+use domain::lobbies::{Place, Rank, RankingId};
 use domain::tenancy::RealmId;
 use uuid::Uuid;
 
 use super::blocks::{in_order, part_of};
-use super::ranking::place;
 use crate::postgres::statement::statement;
-use crate::rows::StoredUuid;
 
 statement! {
     /// Of places, each with another of its ranking that is not after it: how many entries are between their sections; whether
@@ -83,70 +80,33 @@ statement! {
 }
 
 statement! {
-    /// How many entries a ranking has.
-    CountEntries { realm: i64 => BigInt, ranking: Uuid => SqlUuid } -> (BigInt,)
-    = "SELECT coalesce(sum(entries), 0)::bigint FROM ranking_sections WHERE realm = $1 AND ranking = $2"
-}
-
-statement! {
-    /// Where a player, by the studio's id, is in a ranking.
-    FindPlaceOf<'a> { realm: i64 => BigInt, ranking: Uuid => SqlUuid, external_id: &'a str => Text }
-    -> (BigInt, BigInt, SqlUuid)
-    = "SELECT entry.order_key, entry.achieved_at, entry.player
-        FROM (SELECT id FROM players WHERE realm = $1 AND external_id = $3) AS owner
-        CROSS JOIN LATERAL (
-            SELECT order_key, achieved_at, player FROM ranking_entries
-            WHERE realm = $1 AND ranking = $2 AND player = owner.id LIMIT 1
-        ) AS entry"
-}
-
-/// Entries of a ranking past a place, nearest first, with the studio's ids of their players.
-macro_rules! entries_past {
-    ($past:literal, $order:literal) => {
-        concat!(
-            "SELECT ",
-            in_order!("entry"),
-            ", owner.external_id
-        FROM (
-            SELECT order_key, achieved_at, player FROM ranking_entries
-            WHERE realm = $1 AND ranking = $2 AND (order_key, achieved_at, player) ",
-            $past,
-            " ($3, $4, $5)
-            ORDER BY order_key ",
-            $order,
-            ", achieved_at ",
-            $order,
-            ", player ",
-            $order,
-            " LIMIT $6
-        ) AS entry
-        CROSS JOIN LATERAL (SELECT external_id FROM players WHERE realm = $1 AND id = entry.player LIMIT 1) AS owner
-        ORDER BY entry.order_key ",
-            $order,
-            ", entry.achieved_at ",
-            $order,
-            ", entry.player ",
-            $order
-        )
-    };
-}
-
-statement! {
-    /// Entries after a place.
-    EntriesBehind {
-        realm: i64 => BigInt, ranking: Uuid => SqlUuid, order_key: i64 => BigInt, achieved_at: i64 => BigInt,
-        player: Uuid => SqlUuid, limit: i64 => BigInt,
+    /// [`CountBetween`] for the places of a batch that is on its way together with it. As a statement of its own it is never
+    /// older to a connection than those that it looks at the work of, so it does not overtake them.
+    CountBetweenChanged {
+        realm: i64 => BigInt, rankings: Vec<Uuid> => Array<SqlUuid>, order_keys_before: Vec<i64> => Array<BigInt>,
+        achieved_at_before: Vec<i64> => Array<BigInt>, players_before: Vec<Uuid> => Array<SqlUuid>,
+        order_keys: Vec<i64> => Array<BigInt>, achieved_at: Vec<i64> => Array<BigInt>,
+        players: Vec<Uuid> => Array<SqlUuid>, are_last: Vec<bool> => Array<Bool>,
     }
-    -> (BigInt, BigInt, SqlUuid, Text) = entries_past!(">", "ASC")
+    -> (BigInt, BigInt, Bool, BigInt, BigInt, Nullable<BigInt>) = CountBetween::SQL
 }
 
-statement! {
-    /// Entries before a place, the nearest first.
-    EntriesAhead {
-        realm: i64 => BigInt, ranking: Uuid => SqlUuid, order_key: i64 => BigInt, achieved_at: i64 => BigInt,
-        player: Uuid => SqlUuid, limit: i64 => BigInt,
+impl From<CountBetween> for CountBetweenChanged {
+    fn from(same: CountBetween) -> Self {
+        let CountBetween { realm, rankings, order_keys_before, achieved_at_before, players_before, .. } = same;
+        let CountBetween { order_keys, achieved_at, players, are_last, .. } = same;
+        Self {
+            realm,
+            rankings,
+            order_keys_before,
+            achieved_at_before,
+            players_before,
+            order_keys,
+            achieved_at,
+            players,
+            are_last,
+        }
     }
-    -> (BigInt, BigInt, SqlUuid, Text) = entries_past!("<", "DESC")
 }
 
 /// A place as it is bound, or one that is before them all.
@@ -159,11 +119,21 @@ fn bound(place: &Place) -> Bound {
     (place.order_key, place.achieved_at.unix_micros(), place.player.0)
 }
 
+/// When ranks are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// Nothing is on its way.
+    Alone,
+    /// Statements that change the ranking were sent before, and are not answered yet.
+    WithChanges,
+}
+
 /// The ranks of places, whether entries have them or not.
-pub(in crate::postgres) async fn ranks(
+pub(super) async fn ranks(
     mut connection: &AsyncPgConnection,
     realm: RealmId,
     wanted: &[(RankingId, Place)],
+    when: When,
 ) -> QueryResult<Vec<Rank>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
@@ -171,7 +141,7 @@ pub(in crate::postgres) async fn ranks(
     let mut sorted = wanted.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
-    let statement = CountBetween {
+    let alone = CountBetween {
         realm: realm.0,
         rankings: sorted.iter().map(|(ranking, _)| ranking.0).collect(),
         order_keys_before: before(&sorted).map(|(order_key, _, _)| order_key).collect(),
@@ -182,7 +152,10 @@ pub(in crate::postgres) async fn ranks(
         players: sorted.iter().map(|(_, place)| place.player.0).collect(),
         are_last: are_last(&sorted).collect(),
     };
-    let rows: Vec<(i64, i64, bool, i64, i64, Option<i64>)> = statement.load(&mut connection).await?;
+    let rows: Vec<(i64, i64, bool, i64, i64, Option<i64>)> = match when {
+        When::Alone => alone.load(&mut connection).await?,
+        When::WithChanges => CountBetweenChanged::from(alone).load(&mut connection).await?,
+    };
     let counted: BTreeMap<i64, _> = rows
         .into_iter()
         .map(|(n, sections, is_same, blocks, within, rest)| (n, (sections, is_same, blocks, within, rest)))
@@ -225,128 +198,4 @@ fn before(sorted: &[(RankingId, Place)]) -> impl Iterator<Item = Bound> + '_ {
 fn are_last(sorted: &[(RankingId, Place)]) -> impl Iterator<Item = bool> + '_ {
     let next = sorted.iter().skip(1).map(Some).chain([None]);
     sorted.iter().zip(next).map(|((ranking, _), next)| next.is_none_or(|(other, _)| other != ranking))
-}
-
-/// A part of a ranking; the statements must see one view. `own` is who is asked about beside it.
-pub(in crate::postgres) async fn page(
-    connection: &AsyncPgConnection,
-    realm: RealmId,
-    ranking: RankingId,
-    slice: &RankingSlice,
-    own: Option<&ExternalId>,
-) -> QueryResult<RankingPage> {
-    match slice {
-        RankingSlice::Top(limit) => top(connection, realm, ranking, *limit, own).await,
-        RankingSlice::Around(player, limit) => around(connection, realm, ranking, player, *limit, own).await,
-    }
-}
-
-async fn top(
-    connection: &AsyncPgConnection,
-    realm: RealmId,
-    ranking: RankingId,
-    limit: u32,
-    own: Option<&ExternalId>,
-) -> QueryResult<RankingPage> {
-    let (entries, players, own) = tokio::try_join!(
-        behind(connection, realm, ranking, BEFORE_ALL, limit),
-        count_entries(connection, realm, ranking),
-        ranked(connection, realm, ranking, own),
-    )?;
-    let entries = (1..).zip(entries).map(|(rank, (place, external_id))| RankedPlayer { rank, place, external_id });
-    Ok(RankingPage { players, entries: entries.collect(), own: own.map(|(own, _)| own) })
-}
-
-async fn around(
-    connection: &AsyncPgConnection,
-    realm: RealmId,
-    ranking: RankingId,
-    player: &ExternalId,
-    limit: u32,
-    own: Option<&ExternalId>,
-) -> QueryResult<RankingPage> {
-    let own_too = own.filter(|own| *own != player);
-    let (middle, other) = tokio::try_join!(
-        ranked(connection, realm, ranking, Some(player)),
-        ranked(connection, realm, ranking, own_too),
-    )?;
-    let other = other.map(|(other, _)| other);
-    let Some((middle, players)) = middle else {
-        let players = count_entries(connection, realm, ranking).await?;
-        return Ok(RankingPage { players, entries: Vec::new(), own: other });
-    };
-    let at = bound(&middle.place);
-    let (ahead, behind) =
-        tokio::try_join!(ahead(connection, realm, ranking, at, limit), behind(connection, realm, ranking, at, limit),)?;
-    let own = if own == Some(player) { Some(middle.clone()) } else { other };
-    let first = middle.rank.saturating_sub(u64::try_from(ahead.len()).unwrap_or(0));
-    let all = ahead.into_iter().rev().chain([(middle.place, middle.external_id)]).chain(behind);
-    let entries = (first..).zip(all).map(|(rank, (place, external_id))| RankedPlayer { rank, place, external_id });
-    Ok(RankingPage { players, entries: entries.collect(), own })
-}
-
-/// A player in a ranking, and how many players it has; `None` when they are not in it.
-async fn ranked(
-    connection: &AsyncPgConnection,
-    realm: RealmId,
-    ranking: RankingId,
-    player: Option<&ExternalId>,
-) -> QueryResult<Option<(RankedPlayer, u64)>> {
-    let Some(external_id) = player else { return Ok(None) };
-    let Some(place) = place_of(connection, realm, ranking, external_id).await? else { return Ok(None) };
-    let ranks = ranks(connection, realm, &[(ranking, place)]).await?;
-    Ok(ranks
-        .into_iter()
-        .next()
-        .map(|Rank { rank, players }| (RankedPlayer { rank, place, external_id: external_id.clone() }, players)))
-}
-
-/// Where `player` is in `ranking`.
-pub(in crate::postgres) async fn place_of(
-    mut connection: &AsyncPgConnection,
-    realm: RealmId,
-    ranking: RankingId,
-    player: &ExternalId,
-) -> QueryResult<Option<Place>> {
-    let statement = FindPlaceOf { realm: realm.0, ranking: ranking.0, external_id: player.as_str() };
-    let found: Option<(i64, i64, StoredUuid)> = statement.get_result(&mut connection).await.optional()?;
-    Ok(found.map(place))
-}
-
-async fn count_entries(mut connection: &AsyncPgConnection, realm: RealmId, ranking: RankingId) -> QueryResult<u64> {
-    let statement = CountEntries { realm: realm.0, ranking: ranking.0 };
-    let (entries,) = statement.get_result::<(i64,)>(&mut connection).await?;
-    Ok(count(Some(&entries)))
-}
-
-/// The entries after a place.
-async fn behind(
-    mut connection: &AsyncPgConnection,
-    realm: RealmId,
-    ranking: RankingId,
-    (order_key, achieved_at, player): Bound,
-    limit: u32,
-) -> QueryResult<Vec<(Place, ExternalId)>> {
-    let (realm, ranking, limit) = (realm.0, ranking.0, i64::from(limit));
-    let statement = EntriesBehind { realm, ranking, order_key, achieved_at, player, limit };
-    let rows: Vec<(i64, i64, StoredUuid, String)> = statement.load(&mut connection).await?;
-    Ok(rows.into_iter().map(named_place).collect())
-}
-
-/// The entries before a place, the nearest first.
-async fn ahead(
-    mut connection: &AsyncPgConnection,
-    realm: RealmId,
-    ranking: RankingId,
-    (order_key, achieved_at, player): Bound,
-    limit: u32,
-) -> QueryResult<Vec<(Place, ExternalId)>> {
-    let (realm, ranking, limit) = (realm.0, ranking.0, i64::from(limit));
-    let statement = EntriesAhead { realm, ranking, order_key, achieved_at, player, limit };
-    let rows: Vec<(i64, i64, StoredUuid, String)> = statement.load(&mut connection).await?;
-    Ok(rows.into_iter().map(named_place).collect())
-}
-
-fn named_place((order_key, achieved_at, player, external_id): (i64, i64, StoredUuid, String)) -> (Place, ExternalId) {
-    (place((order_key, achieved_at, player)), ExternalId::restore(external_id))
 }

@@ -10,12 +10,12 @@ use diesel_async::AsyncPgConnection;
 use domain::clock::Timestamp;
 use domain::lobbies::{
     Attempt, AttemptChange, EarlyEnd, LobbyChange, ParticipantChange, PlaceChange, PlayBatch, PlaySettlement,
-    PlaySnapshot, Ranking, ScoreRequest, ScoreRequestKey, WantedRank,
+    PlaySnapshot, Rank, Ranking, ScoreRequest, ScoreRequestKey, WantedRank,
 };
 use domain::players::Player;
 use domain::tenancy::RealmId;
 
-use super::{attempts, lobby, ranking, ranks, requests};
+use super::{attempts, lobby, ranking, requests};
 use crate::postgres::players;
 use crate::postgres::trouble::Trouble;
 
@@ -75,9 +75,7 @@ pub(super) async fn decided(
     let now = batch.commands().iter().map(|command| command.at).max().unwrap_or(Timestamp::EPOCH);
     let mut answers = Vec::new();
     for (realm, part) in by_realm(&settlement) {
-        part.store(connection, realm, now).await?;
-        let places: Vec<_> = part.ranks.iter().map(|wanted| (wanted.ranking, wanted.place)).collect();
-        let found = ranks::ranks(connection, realm, &places).await?;
+        let found = part.store(connection, realm, now).await?;
         answers.extend(part.ranks.into_iter().zip(found));
     }
     for (wanted, found) in &answers {
@@ -87,21 +85,28 @@ pub(super) async fn decided(
 }
 
 impl OfRealm<'_> {
-    async fn store(&self, connection: &AsyncPgConnection, realm: RealmId, now: Timestamp) -> Result<(), Trouble> {
+    /// Answers the ranks that are wanted, as they are then.
+    async fn store(
+        &self,
+        connection: &AsyncPgConnection,
+        realm: RealmId,
+        now: Timestamp,
+    ) -> Result<Vec<Rank>, Trouble> {
         players::upsert(connection, realm, &self.players).await?;
         lobby::store(connection, realm, &self.lobbies).await?;
         // Some attempts may have started after others ended. It is waited for, so that all transactions take what follows in
         // one order, whether they end attempts or not: keys of attempts, keys of scores, rankings.
         attempts::end(connection, realm, &self.early_ends).await?;
+        let wanted: Vec<_> = self.ranks.iter().map(|wanted| (wanted.ranking, wanted.place)).collect();
         // In this order on the wire: the lock of the rankings comes before what it protects.
-        tokio::try_join!(
+        let (.., ranks) = tokio::try_join!(
             biased;
             lobby::seat(connection, realm, &self.participants),
             attempts::store(connection, realm, &self.attempts),
             requests::insert(connection, realm, &self.requests),
-            ranking::lock_and_change(connection, realm, &self.rankings, &self.places, now),
+            ranking::lock_change_and_rank(connection, realm, &self.rankings, &self.places, &wanted, now),
         )?;
-        Ok(())
+        Ok(ranks)
     }
 }
 
