@@ -2,6 +2,7 @@
 //!
 //! Rules never ask for the time: it is sampled once per request, before deciding, and passed in.
 
+use std::fmt;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -49,6 +50,17 @@ impl Timestamp {
     pub fn to_date_time(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
             .expect("the range of a timestamp lies within the range of a date")
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// ISO-8601 in UTC with milliseconds, such as `2026-06-08T12:00:00.000Z`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.to_date_time();
+        let (date, time, millis) = (at.date(), at.time(), at.millisecond());
+        let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+        let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+        write!(formatter, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
     }
 }
 

@@ -15,3 +15,4 @@ pub mod queue;
 pub mod store;
 pub mod tenancy;
 pub mod text;
+pub mod webhooks;

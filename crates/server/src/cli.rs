@@ -8,8 +8,12 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use domain::clock::Timestamp;
 use domain::keys::PermissionSet;
 use domain::tenancy::{Environment, Slug};
+use domain::webhooks::{DeliveryStatus, Dialect};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::BAD_USAGE;
@@ -44,6 +48,21 @@ pub(crate) struct CommonArgs {
     /// A TOML file with settings
     #[arg(long, env = "PURSER_CONFIG", value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
+
+    /// The installation's secret, 64 hexadecimal digits, the same for every server on one database; better given by the
+    /// environment, where nobody sees it [default: read from --secret-file]
+    #[arg(long, env = "PURSER_SECRET", hide_env_values = true, value_name = "HEX", global = true)]
+    pub(crate) secret: Option<String>,
+
+    /// The file with the installation's secret, which is made if it is not there
+    /// [default: beside the embedded store, else DATA_DIR/purser.secret]
+    #[arg(long, env = "PURSER_SECRET_FILE", value_name = "FILE", global = true)]
+    pub(crate) secret_file: Option<PathBuf>,
+
+    /// Where webhooks may go besides public addresses over https: networks such as 10.0.0.0/8, addresses, and host names,
+    /// between commas; http is allowed there too [default: nowhere]
+    #[arg(long, env = "PURSER_WEBHOOK_ALLOW", value_name = "LIST", global = true)]
+    pub(crate) webhook_allow: Option<String>,
 
     /// What to log: error, warn, info, debug, trace, or targets such as info,transport=debug [default: info]
     #[arg(long, env = "PURSER_LOG", value_name = "FILTER", global = true)]
@@ -87,10 +106,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: GameAction,
     },
-    /// Issue, list, rotate or revoke API keys
+    /// Issue, list, change, rotate or revoke API keys
     Keys {
         #[command(subcommand)]
         action: KeysAction,
+    },
+    /// Make, list, change, try or remove webhook endpoints, and queue what they missed again
+    Webhooks {
+        #[command(subcommand)]
+        action: WebhooksAction,
     },
     /// Print the OpenAPI document that the server serves at /openapi.server.json
     Openapi,
@@ -126,16 +150,6 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "PURSER_MIGRATE", value_parser = BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub(crate) migrate: bool,
 
-    /// The installation's secret, 64 hexadecimal digits, the same for every server on one database; better given by the
-    /// environment, where nobody sees it [default: read from --secret-file]
-    #[arg(long, env = "PURSER_SECRET", hide_env_values = true, value_name = "HEX")]
-    pub(crate) secret: Option<String>,
-
-    /// The file with the installation's secret, which is made if it is not there
-    /// [default: beside the embedded store, else DATA_DIR/purser.secret]
-    #[arg(long, env = "PURSER_SECRET_FILE", value_name = "FILE")]
-    pub(crate) secret_file: Option<PathBuf>,
-
     /// Serve although the database was used with another secret, which is lost: this one counts from now on
     #[arg(long)]
     pub(crate) accept_new_secret: bool,
@@ -147,6 +161,15 @@ pub(crate) struct ServeArgs {
     /// On PostgreSQL, connections that read [default: 4]
     #[arg(long, env = "PURSER_READ_CONNECTIONS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) read_connections: Option<u16>,
+
+    /// Requests that one webhook endpoint may have to answer at once [default: 16]
+    #[arg(long, env = "PURSER_WEBHOOK_IN_FLIGHT", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) webhook_in_flight: Option<u16>,
+
+    /// For how many days events, deliveries and their attempts are kept, at least as long as deliveries are retried
+    /// [default: 7]
+    #[arg(long, env = "PURSER_EVENT_RETENTION_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u16).range(4..=365))]
+    pub(crate) event_retention_days: Option<u16>,
 }
 
 /// Verbs of `purser migrate`.
@@ -245,6 +268,22 @@ pub(crate) enum KeysAction {
         #[command(flatten)]
         output: Output,
     },
+    /// Change what a key is called and when it expires
+    Change {
+        /// The key's id
+        id: Uuid,
+        /// What to call it
+        #[arg(long)]
+        name: Option<String>,
+        /// For how long it works from now on, such as 90d or 12h
+        #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION", conflicts_with = "never_expires")]
+        expires_in: Option<Duration>,
+        /// It works for ever
+        #[arg(long)]
+        never_expires: bool,
+        #[command(flatten)]
+        output: Output,
+    },
     /// End a key: every server refuses it within 5 seconds
     Revoke {
         /// The key's id
@@ -252,6 +291,140 @@ pub(crate) enum KeysAction {
         /// Why
         #[arg(long)]
         reason: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// Whose webhook endpoints are meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RealmArgs {
+    /// The studio
+    #[arg(long, value_parser = slug)]
+    pub(crate) studio: Slug,
+    /// The game
+    #[arg(long, value_parser = slug)]
+    pub(crate) game: Slug,
+    /// sandbox or live
+    #[arg(long, value_parser = environment)]
+    pub(crate) env: Environment,
+}
+
+/// One webhook endpoint.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EndpointArgs {
+    #[command(flatten)]
+    pub(crate) realm: RealmArgs,
+    /// The endpoint's id
+    pub(crate) id: Uuid,
+}
+
+/// Verbs of `purser webhooks`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WebhooksAction {
+    /// Make an endpoint and print its secret, this once
+    Create {
+        #[command(flatten)]
+        realm: RealmArgs,
+        /// Where it is: https, unless its host is in --webhook-allow
+        url: String,
+        /// Of which events it is told, such as wallet.changed, or '*' for all; give it several times or use commas
+        #[arg(long = "event", value_name = "NAME", value_delimiter = ',')]
+        events: Vec<String>,
+        /// json or kongregate
+        #[arg(long, value_parser = dialect, default_value = "json")]
+        format: Dialect,
+        /// What to call it
+        #[arg(long, default_value = "")]
+        description: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the endpoints (never their secrets)
+    List {
+        #[command(flatten)]
+        realm: RealmArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Change an endpoint; what is not given stays
+    Change {
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+        /// Where it is
+        #[arg(long)]
+        url: Option<String>,
+        /// Of which events it is told
+        #[arg(long = "event", value_name = "NAME", value_delimiter = ',')]
+        events: Vec<String>,
+        /// What to call it
+        #[arg(long)]
+        description: Option<String>,
+        /// Deliver to it (again)
+        #[arg(long, conflicts_with = "disable")]
+        enable: bool,
+        /// Deliver nothing to it; events are kept for it
+        #[arg(long)]
+        disable: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Remove an endpoint, and what waits for it
+    Delete {
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Send one request to an endpoint now, and print what came back
+    Ping {
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Replace an endpoint's secrets and print the new ones, this once; the old ones are good for a while
+    RotateSecret {
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+        /// For how long deliveries are signed with the old secret as well, at most 7d
+        #[arg(long, value_parser = humantime::parse_duration, default_value = "24h", value_name = "DURATION")]
+        overlap: Duration,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the newest deliveries of an endpoint
+    Deliveries {
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+        /// Only those that are pending, delivered or failed
+        #[arg(long, value_parser = delivery_status)]
+        status: Option<DeliveryStatus>,
+        /// Only those older than this one
+        #[arg(long, value_name = "ID")]
+        after: Option<Uuid>,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        limit: u32,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Deliver once more: one delivery, or what happened in a range of time and was not delivered
+    Replay {
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+        /// The delivery
+        #[arg(long, value_name = "ID", required_unless_present = "since", conflicts_with = "since")]
+        delivery: Option<Uuid>,
+        /// From when on, such as 2026-06-08T12:00:00Z
+        #[arg(long, value_parser = instant, value_name = "TIME")]
+        since: Option<Timestamp>,
+        /// Until when [default: now]
+        #[arg(long, value_parser = instant, value_name = "TIME", requires = "since")]
+        until: Option<Timestamp>,
+        /// Also what was delivered
+        #[arg(long, requires = "since")]
+        all: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -271,6 +444,20 @@ fn slug(text: &str) -> Result<Slug, String> {
 
 fn environment(text: &str) -> Result<Environment, String> {
     Environment::parse(text).ok_or_else(|| "must be sandbox or live".to_owned())
+}
+
+fn dialect(text: &str) -> Result<Dialect, String> {
+    Dialect::parse(text).ok_or_else(|| "must be json or kongregate".to_owned())
+}
+
+fn delivery_status(text: &str) -> Result<DeliveryStatus, String> {
+    DeliveryStatus::parse(text).ok_or_else(|| "must be pending, delivered or failed".to_owned())
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let read = OffsetDateTime::parse(text, &Rfc3339);
+    read.map(Timestamp::from)
+        .map_err(|_| "must be a date and time with an offset, such as 2026-06-08T12:00:00Z".to_owned())
 }
 
 fn permissions(text: &str) -> Result<PermissionSet, String> {

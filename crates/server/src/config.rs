@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use outbound::Allowances;
 use persistence::postgres::{PostgresAddress, PostgresOptions};
 use serde::Deserialize;
 
@@ -32,10 +34,23 @@ pub(crate) struct Settings {
     pub(crate) accept_new_secret: bool,
     /// How PostgreSQL is used.
     pub(crate) postgres: PostgresOptions,
+    /// How webhooks are delivered.
+    pub(crate) webhooks: WebhookSettings,
     /// What to log.
     pub(crate) log: String,
     /// How to log.
     pub(crate) log_format: LogFormat,
+}
+
+/// How webhooks are delivered.
+#[derive(Debug, Clone)]
+pub(crate) struct WebhookSettings {
+    /// Where they may go besides public addresses.
+    pub(crate) allow: Allowances,
+    /// Requests that one endpoint may have to answer at once.
+    pub(crate) in_flight: usize,
+    /// For how long events are kept.
+    pub(crate) retention: Duration,
 }
 
 /// Where the data is.
@@ -82,6 +97,9 @@ struct SettingsFile {
     secret_file: Option<PathBuf>,
     lanes: Option<u16>,
     read_connections: Option<u16>,
+    webhook_allow: Option<String>,
+    webhook_in_flight: Option<u16>,
+    event_retention_days: Option<u16>,
     log: Option<String>,
     log_format: Option<LogFormat>,
 }
@@ -104,6 +122,7 @@ impl Settings {
             | Command::Studio { .. }
             | Command::Game { .. }
             | Command::Keys { .. }
+            | Command::Webhooks { .. }
             | Command::Openapi
             | Command::Verify
             | Command::Import { .. } => None,
@@ -116,8 +135,13 @@ impl Settings {
         let read_connections = serve.and_then(|serve| serve.read_connections).or(file.read_connections);
         let listen = serve.and_then(|serve| serve.listen).or(file.listen);
         let database = database(url.as_deref(), &data_dir)?;
-        let secret_file = serve.and_then(|serve| serve.secret_file.clone()).or(file.secret_file);
-        let secret = match serve.and_then(|serve| serve.secret.clone()) {
+        let webhooks = WebhookSettings::resolve(
+            common.webhook_allow.clone().or(file.webhook_allow),
+            serve.and_then(|serve| serve.webhook_in_flight).or(file.webhook_in_flight),
+            serve.and_then(|serve| serve.event_retention_days).or(file.event_retention_days),
+        )?;
+        let secret_file = common.secret_file.clone().or(file.secret_file);
+        let secret = match common.secret.clone() {
             Some(text) => SecretSource::Given(text),
             None => SecretSource::File(secret_file.unwrap_or_else(|| database.secret_file(&data_dir))),
         };
@@ -139,8 +163,34 @@ impl Settings {
             },
             migrate: serve.is_some_and(|serve| serve.migrate) || file.migrate.unwrap_or(false),
             postgres: postgres_options(lanes, read_connections)?,
+            webhooks,
             log: common.log.clone().or(file.log).unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: common.log_format.or(file.log_format).unwrap_or(LogFormat::Auto),
+        })
+    }
+}
+
+impl WebhookSettings {
+    /// Requests that one endpoint has to answer at once unless told otherwise.
+    const IN_FLIGHT: u16 = 16;
+    /// For how many days events are kept unless told otherwise.
+    const RETENTION_DAYS: u16 = 7;
+    /// The fewest days for which events must be kept: deliveries are attempted for a little more than three.
+    const RETENTION_DAYS_MIN: u16 = 4;
+
+    fn resolve(allow: Option<String>, in_flight: Option<u16>, days: Option<u16>) -> anyhow::Result<Self> {
+        let days = days.unwrap_or(Self::RETENTION_DAYS);
+        if days < Self::RETENTION_DAYS_MIN {
+            bail!("event_retention_days must be at least {}", Self::RETENTION_DAYS_MIN);
+        }
+        let in_flight = in_flight.unwrap_or(Self::IN_FLIGHT);
+        if in_flight == 0 {
+            bail!("webhook_in_flight must be at least 1");
+        }
+        Ok(Self {
+            allow: Allowances::parse(allow.as_deref().unwrap_or_default()).context("webhook_allow")?,
+            in_flight: usize::from(in_flight),
+            retention: Duration::from_secs(u64::from(days) * 24 * 60 * 60),
         })
     }
 }

@@ -62,6 +62,7 @@ fn run(cli: Cli, settings: config::Settings) -> anyhow::Result<()> {
             Command::Studio { action } => commands::studio::run(&settings, action).await,
             Command::Game { action } => commands::game::run(&settings, action).await,
             Command::Keys { action } => commands::keys::run(&settings, action).await,
+            Command::Webhooks { action } => commands::webhooks::run(&settings, action).await,
             Command::Openapi => commands::openapi::run(),
             Command::Verify => commands::verify::run(&settings).await,
             Command::Import { what } => commands::import::run(*what).await,

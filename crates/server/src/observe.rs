@@ -1,10 +1,14 @@
 //! Metrics, and what the lanes report.
 
 use anyhow::Context;
+use domain::clock::Timestamp;
 use domain::economy::LaneObserver;
 use domain::lobbies::{LobbyObserver, LobbyTransition};
 use domain::store::{StoreError, causes};
+use domain::tenancy::RealmId;
+use domain::webhooks::{Endpoint, OutboxLag, Verdict};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use outbound::{Attempted, DispatchObserver, DispatchWork};
 
 /// Sizes of batches: powers of two up to the largest batch.
 const BATCH_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
@@ -19,6 +23,9 @@ pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
         .and_then(|builder| {
             builder.set_buckets_for_metric(Matcher::Full("purser_http_request_seconds".to_owned()), &SECONDS_BUCKETS)
         })
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Prefix("purser_webhook_".to_owned()), &SECONDS_BUCKETS)
+        })
         .context("cannot set up metrics")?;
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
@@ -28,7 +35,67 @@ pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     metrics::describe_histogram!("purser_http_request_seconds", "Time to answer a request, by route");
     metrics::describe_counter!("purser_http_requests_total", "Requests answered, by method, route and status");
     metrics::describe_counter!("purser_lobby_transitions_total", "Lobbies that moved on, by what they are since");
+    metrics::describe_histogram!(
+        "purser_webhook_attempt_seconds",
+        "Time that a webhook attempt took, by what became of it"
+    );
+    metrics::describe_histogram!("purser_webhook_lag_seconds", "From an event to its first attempt");
+    metrics::describe_counter!("purser_webhook_attempts_total", "Webhook attempts, by what became of the delivery");
+    metrics::describe_counter!("purser_webhook_endpoints_disabled_total", "Endpoints that were disabled, by why");
+    metrics::describe_counter!("purser_outbox_failures_total", "Times that the store failed the dispatcher, by work");
+    metrics::describe_gauge!("purser_outbox_pending", "Deliveries of enabled endpoints that wait, in all processes");
+    metrics::describe_gauge!("purser_outbox_oldest_due_seconds", "For how long the oldest of those has been due");
     Ok(handle)
+}
+
+impl DispatchObserver for Observer {
+    fn taken(&self, deliveries: usize) {
+        tracing::trace!(deliveries, "deliveries were taken");
+    }
+
+    fn attempted(&self, attempted: &Attempted) {
+        let Attempted { endpoint, verdict, took, lag, .. } = attempted;
+        let became = match verdict {
+            Verdict::Delivered => "delivered",
+            Verdict::Retry { .. } => "retry",
+            Verdict::Exhausted => "exhausted",
+            Verdict::Gone => "gone",
+        };
+        metrics::counter!("purser_webhook_attempts_total", "verdict" => became).increment(1);
+        metrics::histogram!("purser_webhook_attempt_seconds", "verdict" => became).record(took.as_secs_f64());
+        if let Some(lag) = lag {
+            metrics::histogram!("purser_webhook_lag_seconds").record(lag.as_secs_f64());
+        }
+        tracing::debug!(endpoint = %endpoint.0, verdict = became, "a webhook was attempted");
+    }
+
+    fn disabled(&self, _realm: RealmId, endpoint: &Endpoint) {
+        let reason = endpoint.disabled.map_or("", |(reason, _)| reason.as_str());
+        metrics::counter!("purser_webhook_endpoints_disabled_total", "reason" => reason).increment(1);
+        tracing::warn!(endpoint = %endpoint.id.0, reason, "a webhook endpoint was disabled");
+    }
+
+    fn failed(&self, work: DispatchWork, cause: &StoreError) {
+        metrics::counter!("purser_outbox_failures_total", "work" => work.as_str()).increment(1);
+        tracing::warn!(work = work.as_str(), cause = %causes(cause), "the store failed the webhooks; it is tried again");
+    }
+
+    fn forgotten(&self, attempts: usize) {
+        tracing::warn!(attempts, "what became of webhooks could not be stored; they will be sent again");
+    }
+
+    fn panicked(&self, message: &str) {
+        metrics::counter!("purser_outbox_failures_total", "work" => "attempt").increment(1);
+        tracing::error!(message, "a webhook met a bug; it will be sent again");
+    }
+}
+
+/// Shows how the outbox stands.
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a metric need not be exact")]
+pub(crate) fn show_lag(lag: &OutboxLag, now: Timestamp) {
+    let oldest = lag.oldest_due_at.map_or(0.0, |due_at| now.since(due_at).as_secs_f64());
+    metrics::gauge!("purser_outbox_pending").set(lag.pending as f64);
+    metrics::gauge!("purser_outbox_oldest_due_seconds").set(oldest);
 }
 
 /// Counts batches, and logs the ones that fail.

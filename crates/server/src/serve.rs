@@ -7,19 +7,23 @@ use std::time::Duration;
 
 use anyhow::Context;
 use domain::audit_log::AuditTrail;
+use domain::clock::Clock;
 use domain::economy::{Economy, Queue};
 use domain::keys::KeyRing;
 use domain::lobbies::{Lobbies, LobbyObserver, PlayPorts, PlayQueue};
 use domain::players::Players;
 use domain::store::causes;
+use domain::webhooks::{WebhookPorts, Webhooks};
+use outbound::{DispatchPorts, DispatchSettings, Dispatcher};
 use persistence::sqlite::ServeLock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use transport::App;
 
-use crate::config::{Database, Settings};
+use crate::config::{Database, Settings, WebhookSettings};
 use crate::first_run;
-use crate::observe::{Observer, start_metrics};
+use crate::observe::{Observer, show_lag, start_metrics};
 use crate::secret;
 use crate::store::{self, IfAbsent, Store};
 use crate::system::{SystemClock, SystemIds};
@@ -32,6 +36,13 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the lane may take to store what it took in, once nothing new comes.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// How long webhooks that are under way at a stop may take; those that take longer are sent again.
+const DISPATCH_GRACE: Duration = Duration::from_secs(3);
+
+/// How much the delivery of webhooks gives way, as `nice` counts: about a tenth of what a thread that serves gets.
+#[cfg(target_os = "linux")]
+const GIVE_WAY_BY: i32 = 10;
 
 /// Serves until a signal, then finishes what is in flight.
 pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
@@ -49,6 +60,7 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let if_absent = if settings.migrate { IfAbsent::Migrate } else { IfAbsent::Create };
     let store = store::open(settings, if_absent).await?;
     let secret = secret::agreed(&settings.secret, &*store.lives, settings.accept_new_secret).await?;
+    let webhook_ports = store::webhook_ports(&store, &secret, &settings.webhooks)?;
     let (keys, ring) = store::keys(&store);
     let demo_key = match settings.demo {
         true => first_run::make_demo(&store::tenancy(&store), &keys).await?,
@@ -84,12 +96,16 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         Arc::new(SystemIds),
     );
     let audit_trail = AuditTrail::new(Arc::clone(&store.audit_log), Arc::new(SystemClock), Arc::new(SystemIds));
+    let (stop_dispatching, dispatching) = dispatch(&store, &webhook_ports, &settings.webhooks)?;
+    let webhooks = Webhooks::new(webhook_ports, Arc::new(SystemClock), Arc::new(SystemIds));
     let app = App {
         economy: Arc::new(economy),
         players: Arc::clone(&store.players),
         lives: Arc::new(lives),
         lobbies,
         audit_trail: Arc::new(audit_trail),
+        webhooks: Arc::new(webhooks),
+        keys: Arc::new(keys),
         key_ring: Arc::clone(&ring),
         health: Arc::clone(&store.health),
         clock: Arc::new(SystemClock),
@@ -114,11 +130,14 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     }
     housekeeping.abort();
     sweeping.abort();
+    // What was written last is told by whoever serves next, or by another process.
+    stop_dispatching.send_replace(true);
     // The lanes end when nobody can put anything on their queues any more: not before the sweep has let go of its own.
     drop(sweeping.await);
     for lane in lanes {
         tokio::time::timeout(DRAIN_MAX, lane).await.context("the lane did not finish in time")??;
     }
+    dispatching.await.context("the dispatcher of webhooks did not end in order")?;
     note_uses(&ring, &store).await;
     store.close().await?;
     tracing::info!("stopped");
@@ -152,6 +171,47 @@ impl StopSignals {
     }
 }
 
+/// Starts to deliver what waits in the outbox, on a thread of its own that gives way to those that serve: news may be late, money
+/// may not. What stops it, and what ends when it has stopped.
+fn dispatch(
+    store: &Store,
+    ports: &WebhookPorts,
+    settings: &WebhookSettings,
+) -> anyhow::Result<(watch::Sender<bool>, oneshot::Receiver<()>)> {
+    let ports = DispatchPorts {
+        outbox: Arc::clone(&store.outbox),
+        courier: Arc::clone(&ports.courier),
+        vault: Arc::clone(&ports.vault),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        observer: Arc::new(Observer),
+    };
+    let settings = DispatchSettings {
+        in_flight_max: settings.in_flight,
+        retention: settings.retention,
+        grace: DISPATCH_GRACE,
+        ..DispatchSettings::default()
+    };
+    let ((stop, stopped), (done, ended)) = (watch::channel(false), oneshot::channel());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let work = move || {
+        give_way();
+        runtime.block_on(Dispatcher::new(ports, settings).run(stopped));
+        // Nobody may be left who waits for it.
+        let _ = done.send(());
+    };
+    std::thread::Builder::new().name("purser-webhooks".to_owned()).spawn(work)?;
+    Ok((stop, ended))
+}
+
+/// Makes this thread wait for others when the processors are busy. Only on Linux, where it is this thread and not all of them.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(GIVE_WAY_BY) {
+        tracing::debug!(%error, "webhooks do not give way to requests");
+    }
+}
+
 async fn keep_house(ring: Arc<KeyRing>, store: Store, metrics: metrics_exporter_prometheus::PrometheusHandle) {
     let mut every = tokio::time::interval(HOUSEKEEPING_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -159,6 +219,10 @@ async fn keep_house(ring: Arc<KeyRing>, store: Store, metrics: metrics_exporter_
         every.tick().await;
         metrics.run_upkeep();
         note_uses(&ring, &store).await;
+        match store.deliveries.lag().await {
+            Ok(lag) => show_lag(&lag, SystemClock.now()),
+            Err(error) => tracing::debug!(cause = %causes(&error), "cannot tell how the outbox stands"),
+        }
     }
 }
 

@@ -8,13 +8,15 @@ use domain::audit_log::AuditLog;
 use domain::economy::{EconomyReads, EconomyStore, LedgerAudit};
 use domain::keys::{KeyRing, KeyStore, Keys};
 use domain::lobbies::{EventStore, LeaderboardStore, LobbyReads, PlayRecords, PlayStore, RankingReads};
-use domain::players::{PlayerReads, PlayerStore};
+use domain::players::{InstallationSecret, PlayerReads, PlayerStore};
 use domain::store::StoreHealth;
 use domain::tenancy::{Directory, Tenancy};
+use domain::webhooks::{Deliveries, EndpointStore, EventFeed, Outbox, WebhookPorts};
+use outbound::{HttpCourier, SealingVault};
 use persistence::postgres::{self, PostgresAddress, PostgresStore};
 use persistence::sqlite::{self, SqliteStore};
 
-use crate::config::{Database, Settings};
+use crate::config::{Database, Settings, WebhookSettings};
 use crate::system::{SystemClock, SystemIds};
 
 /// What a command does about a store that is not there, or not as this version needs it.
@@ -53,6 +55,14 @@ pub(crate) struct Store {
     pub(crate) rankings: Arc<dyn RankingReads>,
     /// Reads what players have played.
     pub(crate) records: Arc<dyn PlayRecords>,
+    /// Keeps webhook endpoints.
+    pub(crate) endpoints: Arc<dyn EndpointStore>,
+    /// Keeps the outbox.
+    pub(crate) outbox: Arc<dyn Outbox>,
+    /// Reads deliveries, and queues them again.
+    pub(crate) deliveries: Arc<dyn Deliveries>,
+    /// Reads events that are kept.
+    pub(crate) feed: Arc<dyn EventFeed>,
     /// Keeps API keys.
     pub(crate) keys: Arc<dyn KeyStore>,
     /// Keeps studios and games.
@@ -77,6 +87,7 @@ impl Store {
         S: EconomyStore + EconomyReads + PlayerReads + PlayerStore + AuditLog + 'static,
         S: KeyStore + Directory + LedgerAudit + StoreHealth,
         S: EventStore + LeaderboardStore + PlayStore + LobbyReads + RankingReads + PlayRecords,
+        S: EndpointStore + Outbox + Deliveries + EventFeed,
     {
         Self {
             economy: store.clone(),
@@ -90,6 +101,10 @@ impl Store {
             lobbies: store.clone(),
             rankings: store.clone(),
             records: store.clone(),
+            endpoints: store.clone(),
+            outbox: store.clone(),
+            deliveries: store.clone(),
+            feed: store.clone(),
             keys: store.clone(),
             directory: store.clone(),
             audit: store.clone(),
@@ -176,6 +191,25 @@ pub(crate) fn create_folder(database: &Path) -> anyhow::Result<()> {
 /// The use cases of studios and games on `store`.
 pub(crate) fn tenancy(store: &Store) -> Tenancy {
     Tenancy::new(Arc::clone(&store.directory), Arc::new(SystemClock), Arc::new(SystemIds))
+}
+
+/// What the use cases of webhooks stand on: `store`, the network as far as `settings` allow, and a vault that only this
+/// installation's `secret` opens.
+///
+/// # Errors
+/// When the system offers no way to trust a server.
+pub(crate) fn webhook_ports(
+    store: &Store,
+    secret: &InstallationSecret,
+    settings: &WebhookSettings,
+) -> anyhow::Result<WebhookPorts> {
+    Ok(WebhookPorts {
+        endpoints: Arc::clone(&store.endpoints),
+        deliveries: Arc::clone(&store.deliveries),
+        feed: Arc::clone(&store.feed),
+        courier: Arc::new(HttpCourier::new(settings.allow.clone()).context("cannot set up webhooks")?),
+        vault: Arc::new(SealingVault::new(secret.key_for("webhooks"))),
+    })
 }
 
 /// The use cases of keys on `store`, and the ring that checks them.

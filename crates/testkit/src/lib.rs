@@ -7,6 +7,7 @@
 mod clock;
 mod commands;
 pub mod contract;
+mod endpoints;
 mod ids;
 mod lanes;
 mod lives;
@@ -20,6 +21,10 @@ pub use clock::{ManualClock, START};
 pub use commands::{
     Draft, ack, coins, crates, create_grant, credit, debit, grant_item, immediate_grant, import_currency, import_items,
     import_player, items, revoke_item,
+};
+pub use endpoints::{
+    enabled, endpoint, endpoint_change, endpoint_url, form_endpoint, names, new_endpoint, replay_between, replay_one,
+    report, sealed, subscribed, take,
 };
 pub use ids::SequentialIds;
 pub use lanes::{SilentObserver, start_lanes, start_play_lanes};

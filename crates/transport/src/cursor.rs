@@ -6,7 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit_log::AuditId;
 use domain::economy::{GrantId, Position};
+use domain::keys::KeyId;
 use domain::lobbies::{BoardId, EventId, LobbyId};
+use domain::webhooks::{DeliveryId, FeedPosition};
 use uuid::Uuid;
 
 /// The first byte of a cursor tells which list it belongs to.
@@ -16,6 +18,9 @@ const AUDIT: u8 = b'a';
 const LOBBIES: u8 = b'o';
 const EVENTS: u8 = b'e';
 const BOARDS: u8 = b'b';
+const DELIVERIES: u8 = b'd';
+const FEED: u8 = b'f';
+const KEYS: u8 = b'k';
 
 /// The text is not a cursor of this list.
 #[derive(Debug)]
@@ -94,6 +99,40 @@ pub(crate) fn parse_board(cursor: &str) -> Result<BoardId, InvalidCursor> {
     bytes.try_into().map(|bytes| BoardId(Uuid::from_bytes(bytes))).map_err(|_| InvalidCursor)
 }
 
+/// The cursor after the delivery `id`.
+pub(crate) fn after_delivery(id: DeliveryId) -> String {
+    encode(DELIVERIES, id.0.as_bytes())
+}
+
+/// Reads [`after_delivery`] back.
+pub(crate) fn parse_delivery(cursor: &str) -> Result<DeliveryId, InvalidCursor> {
+    let bytes = decode(DELIVERIES, cursor)?;
+    bytes.try_into().map(|bytes| DeliveryId(Uuid::from_bytes(bytes))).map_err(|_| InvalidCursor)
+}
+
+/// The cursor after the API key `id`.
+pub(crate) fn after_key(id: KeyId) -> String {
+    encode(KEYS, id.0.as_bytes())
+}
+
+/// Reads [`after_key`] back.
+pub(crate) fn parse_key(cursor: &str) -> Result<KeyId, InvalidCursor> {
+    let bytes = decode(KEYS, cursor)?;
+    bytes.try_into().map(|bytes| KeyId(Uuid::from_bytes(bytes))).map_err(|_| InvalidCursor)
+}
+
+/// The cursor after the place `position` of the feed.
+pub(crate) fn after_told(FeedPosition(position): FeedPosition) -> String {
+    encode(FEED, &position.to_be_bytes())
+}
+
+/// Reads [`after_told`] back.
+pub(crate) fn parse_told(cursor: &str) -> Result<FeedPosition, InvalidCursor> {
+    let bytes = decode(FEED, cursor)?;
+    let position = bytes.try_into().map(i64::from_be_bytes).map_err(|_| InvalidCursor)?;
+    if position < 0 { Err(InvalidCursor) } else { Ok(FeedPosition(position)) }
+}
+
 fn encode(list: u8, row: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(1 + row.len());
     bytes.push(list);
@@ -132,5 +171,13 @@ mod tests {
         assert_eq!(parse_event(&after_event(event)).ok(), Some(event));
         assert_eq!(parse_board(&after_board(board)).ok(), Some(board));
         assert!(parse_event(&after_board(board)).is_err() && parse_board(&after_event(event)).is_err());
+        let (delivery, key) = (DeliveryId(Uuid::from_u128(9)), KeyId(Uuid::from_u128(9)));
+        assert_eq!(parse_delivery(&after_delivery(delivery)).ok(), Some(delivery));
+        assert_eq!(parse_key(&after_key(key)).ok(), Some(key));
+        assert!(parse_delivery(&after_key(key)).is_err() && parse_key(&after_delivery(delivery)).is_err());
+        for place in [0, 1, i64::MAX].map(FeedPosition) {
+            assert_eq!(parse_told(&after_told(place)).ok(), Some(place));
+        }
+        assert!(parse_told(&after_told(FeedPosition(-1))).is_err() && parse_told(&after_position(1)).is_err());
     }
 }

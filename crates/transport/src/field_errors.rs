@@ -8,6 +8,19 @@ const LISTED_MAX: usize = 1_000;
 /// The most errors that are named in the sentence about a row.
 const NAMED_MAX: usize = 20;
 
+/// In what way a field is wrong, as far as the code of the answer tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is required and was not sent.
+    Missing,
+    /// It is no URL that a webhook may have.
+    WebhookUrl,
+    /// It names no events.
+    EventNames,
+    /// In any other way.
+    Other,
+}
+
 /// What is wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldError {
@@ -15,8 +28,8 @@ pub(crate) struct FieldError {
     pub(crate) path: String,
     /// What is wrong with it.
     pub(crate) message: String,
-    /// Whether it is required and was not sent.
-    missing: bool,
+    /// In what way.
+    fault: Fault,
 }
 
 /// Everything that is wrong with a request, in the order in which it was noticed.
@@ -26,17 +39,22 @@ pub(crate) struct FieldErrors(Vec<FieldError>);
 impl FieldErrors {
     /// Notes that the field at `path` is wrong.
     pub(crate) fn add(&mut self, path: impl Into<String>, message: impl fmt::Display) {
-        self.note(path.into(), message.to_string(), false);
+        self.note(path.into(), message.to_string(), Fault::Other);
+    }
+
+    /// Notes that the field at `path` is wrong in the way of `fault`.
+    pub(crate) fn add_as(&mut self, fault: Fault, path: impl Into<String>, message: impl fmt::Display) {
+        self.note(path.into(), message.to_string(), fault);
     }
 
     /// Notes that the required field at `path` was not sent.
     pub(crate) fn missing(&mut self, path: impl Into<String>) {
-        self.note(path.into(), "is required".to_owned(), true);
+        self.note(path.into(), "is required".to_owned(), Fault::Missing);
     }
 
     /// Notes that neither the required field at `path` was sent nor the one that may stand in for it.
     pub(crate) fn missing_either(&mut self, path: impl Into<String>, instead: &str) {
-        self.note(path.into(), format!("is required, or {instead} instead"), true);
+        self.note(path.into(), format!("is required, or {instead} instead"), Fault::Missing);
     }
 
     /// The value of a field that was read, or `None` after noting why it was refused.
@@ -49,9 +67,10 @@ impl FieldErrors {
         self.0.is_empty()
     }
 
-    /// Whether all that is wrong is that required fields were not sent.
-    pub(crate) fn all_missing(&self) -> bool {
-        self.0.iter().all(|error| error.missing)
+    /// The way in which all fields are wrong; [`Fault::Other`] when they are in several.
+    pub(crate) fn fault(&self) -> Fault {
+        let Some((first, others)) = self.0.split_first() else { return Fault::Other };
+        if others.iter().all(|error| error.fault == first.fault) { first.fault } else { Fault::Other }
     }
 
     /// What was noted.
@@ -78,9 +97,9 @@ impl FieldErrors {
         format!("The request failed validation. {field}: {}{more}", first.message)
     }
 
-    fn note(&mut self, path: String, message: String, missing: bool) {
+    fn note(&mut self, path: String, message: String, fault: Fault) {
         if self.0.len() < LISTED_MAX {
-            self.0.push(FieldError { path, message, missing });
+            self.0.push(FieldError { path, message, fault });
         }
     }
 }

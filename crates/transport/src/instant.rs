@@ -30,11 +30,7 @@ pub(crate) fn parse(text: &str) -> Result<Timestamp, InvalidInstant> {
 
 impl fmt::Display for Instant {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = self.0.to_date_time();
-        let (date, time, millis) = (at.date(), at.time(), at.millisecond());
-        let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
-        let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-        write!(formatter, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        self.0.fmt(formatter)
     }
 }
 

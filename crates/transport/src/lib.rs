@@ -26,6 +26,8 @@ mod routes;
 mod server;
 #[cfg(test)]
 mod tests;
+mod webhook_refusals;
+mod webhooks;
 
 pub use operations::openapi_json;
 pub use server::{App, serve};

@@ -66,6 +66,13 @@ impl<'r> NamedPath<'r> {
         Self(parts)
     }
 
+    /// The path after its next name, which no parameter follows.
+    pub(crate) fn past_name(self) -> Self {
+        let Self(mut parts) = self;
+        parts.next();
+        Self(parts)
+    }
+
     /// The parameter `name`, the id of a player, which comes next.
     pub(crate) fn external_id(&mut self, name: &'static str, errors: &mut FieldErrors) -> Option<ExternalId> {
         let text = self.next_text(name, errors)?;

@@ -91,7 +91,8 @@ impl From<ConfigurationRefusal> for Problem {
     }
 }
 
-fn not_found(message: Cow<'static, str>) -> Problem {
+/// The answer that there is no such thing.
+pub(crate) fn not_found(message: Cow<'static, str>) -> Problem {
     refused(StatusCode::NOT_FOUND, "not_found", message)
 }
 
@@ -99,7 +100,8 @@ fn refused(status: StatusCode, code: &'static str, message: Cow<'static, str>) -
     Problem::Refused(Refused { status, code, message, details: None })
 }
 
-fn conflict(message: Cow<'static, str>, details: Value) -> Problem {
+/// The answer that it cannot be done with things as they are; `details` say why.
+pub(crate) fn conflict(message: Cow<'static, str>, details: Value) -> Problem {
     Problem::Refused(Refused { status: StatusCode::CONFLICT, code: "conflict", message, details: Some(details) })
 }
 

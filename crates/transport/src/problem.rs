@@ -1,5 +1,5 @@
 //! Every way a request can fail, and the one place that decides what each is answered; the refusals of events, lobbies and
-//! leaderboards are in [`crate::play_refusals`].
+//! leaderboards are in [`crate::play_refusals`], those of webhooks and keys in [`crate::webhook_refusals`].
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, ResponseBuilder, Type};
 use utoipa::{IntoResponses, ToSchema};
 
-use crate::field_errors::FieldErrors;
+use crate::field_errors::{Fault, FieldErrors};
 use crate::instant::Instant;
 use crate::play_refusals::Refused;
 
@@ -43,7 +43,7 @@ pub(crate) enum Problem {
     },
     /// A use case gave no answer.
     Failed(Failure),
-    /// Events, lobbies or leaderboards said no.
+    /// Events, lobbies, leaderboards, webhooks or keys said no.
     Refused(Refused),
     /// The store cannot be used.
     NotReady(StoreError),
@@ -70,10 +70,15 @@ impl Problem {
                 (StatusCode::UNAUTHORIZED, "session_invalid", Some("KS-4002"))
             }
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", Some("KS-4006")),
-            Self::Invalid(fields) if fields.all_missing() => {
-                (StatusCode::BAD_REQUEST, "validation_failed", Some("KS-4102"))
+            Self::Invalid(fields) => {
+                let error_code = match fields.fault() {
+                    Fault::Missing => "KS-4102",
+                    Fault::WebhookUrl => "KS-4106",
+                    Fault::EventNames => "KS-4107",
+                    Fault::Other => "KS-4101",
+                };
+                (StatusCode::BAD_REQUEST, "validation_failed", Some(error_code))
             }
-            Self::Invalid(_) => (StatusCode::BAD_REQUEST, "validation_failed", Some("KS-4101")),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", None),
             Self::Failed(Failure::Rejected(Rejection::IdempotencyConflict)) => {
                 (StatusCode::CONFLICT, "idempotency_conflict", None)
@@ -124,7 +129,11 @@ impl Problem {
             Self::Denied(Denied::Invalid | Denied::Revoked | Denied::Expired) => "Invalid API key".into(),
             Self::Denied(Denied::Store(_)) => "The API key could not be checked; try again".into(),
             Self::Forbidden => "This API key does not open this route".into(),
-            Self::Invalid(fields) => fields.summary().into(),
+            Self::Invalid(fields) => match fields.fault() {
+                Fault::WebhookUrl => "Invalid webhook URL".into(),
+                Fault::EventNames => "Invalid webhook event types".into(),
+                Fault::Missing | Fault::Other => fields.summary().into(),
+            },
             Self::BodyTooLarge { mebibytes_max } => {
                 format!("The request body is larger than {mebibytes_max} MiB").into()
             }

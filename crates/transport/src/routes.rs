@@ -9,7 +9,7 @@ use utoipa_actix_web::service_config::ServiceConfig as DocumentedConfig;
 
 use crate::operations;
 use crate::problem::Problem;
-use crate::{App, audit_log, economy, keys, lobbies, players};
+use crate::{App, audit_log, economy, keys, lobbies, players, webhooks};
 
 /// Registers every route of the server and what it needs.
 pub(crate) fn configure(config: &mut ServiceConfig, app: &App) {
@@ -19,6 +19,8 @@ pub(crate) fn configure(config: &mut ServiceConfig, app: &App) {
         .app_data(Data::from(app.lives.clone()))
         .app_data(Data::from(app.lobbies.clone()))
         .app_data(Data::from(app.audit_trail.clone()))
+        .app_data(Data::from(app.webhooks.clone()))
+        .app_data(Data::from(app.keys.clone()))
         .app_data(Data::from(app.key_ring.clone()))
         .app_data(Data::from(app.health.clone()))
         .app_data(Data::from(app.clock.clone()))
@@ -31,7 +33,7 @@ pub(crate) fn configure(config: &mut ServiceConfig, app: &App) {
 /// Registers the routes that the OpenAPI document describes. The most used come first, because routes are tried in order.
 pub(crate) fn documented(config: &mut DocumentedConfig<'_>) {
     config.configure(economy::routes).configure(lobbies::routes).configure(players::routes);
-    config.configure(keys::routes).configure(audit_log::routes);
+    config.configure(webhooks::routes).configure(keys::routes).configure(audit_log::routes);
 }
 
 /// A path of the server, with the methods that it answers.

@@ -12,10 +12,11 @@ use actix_web::{Error, HttpServer};
 use domain::audit_log::AuditTrail;
 use domain::clock::Clock;
 use domain::economy::Economy;
-use domain::keys::KeyRing;
+use domain::keys::{KeyRing, Keys};
 use domain::lobbies::Lobbies;
 use domain::players::{PlayerReads, Players};
 use domain::store::StoreHealth;
+use domain::webhooks::Webhooks;
 
 use crate::middleware::{Observer, observe};
 use crate::routes;
@@ -40,6 +41,10 @@ pub struct App {
     pub lobbies: Arc<Lobbies>,
     /// The use cases of the audit log.
     pub audit_trail: Arc<AuditTrail>,
+    /// The use cases of webhook endpoints, their deliveries and the feed of events.
+    pub webhooks: Arc<Webhooks>,
+    /// The use cases of API keys.
+    pub keys: Arc<Keys>,
     /// Checks API keys.
     pub key_ring: Arc<KeyRing>,
     /// Tells whether the store can be used.

@@ -30,8 +30,15 @@ pub(crate) struct Reply {
 
 impl Api {
     pub(crate) fn new(address: SocketAddr, key: &str) -> Self {
+        // The program's own client brings TLS with it, and no client is made without a provider of that. Another test may have been first.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let http = Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client can be made");
         Self { http, address, key: key.to_owned() }
+    }
+
+    /// The key.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
     /// A request to any path of the server, without a key.

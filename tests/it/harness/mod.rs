@@ -6,5 +6,6 @@ pub(crate) mod api;
 pub(crate) mod load;
 pub(crate) mod patience;
 pub(crate) mod program;
+pub(crate) mod receiver;
 pub(crate) mod socket;
 pub(crate) mod staged;

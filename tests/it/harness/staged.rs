@@ -2,6 +2,7 @@
 //!
 //! The real program makes the store and the keys. It cannot be told the time, so the parts are put together here.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,11 +10,13 @@ use std::time::Duration;
 use domain::audit_log::AuditTrail;
 use domain::clock::Clock;
 use domain::economy::{Economy, QUEUE_DEPTH, Queue};
-use domain::keys::KeyRing;
+use domain::ids::Ids;
+use domain::keys::{KeyRing, Keys};
 use domain::lobbies::{Lobbies, LobbyObserver, LobbyTransition, PlayPorts, PlayQueue};
 use domain::players::{InstallationSecret, Players};
+use domain::webhooks::{ClaimId, MockCourier, MockVault, Outbox, Sealed, TakeDue, WebhookPorts, Webhooks};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::contract::Stores;
 use testkit::{ManualClock, SequentialIds, SilentObserver};
 use transport::App;
@@ -31,6 +34,7 @@ pub(crate) struct Staged {
     clock: Arc<ManualClock>,
     lobbies: Arc<Lobbies>,
     told: Arc<Told>,
+    outbox: Arc<dyn Outbox>,
     // After the connections to the store that are above.
     _home: Arc<Home>,
 }
@@ -58,7 +62,8 @@ impl Staged {
         let address = serve(app);
         let (api, admin) = (Api::new(address, &key), Api::new(address, &admin));
         let game = api.get("ping").await.ok(200)["apiKey"]["gameId"].as_str().unwrap().to_owned();
-        Self { api, game, admin, clock, lobbies, told, _home: Arc::clone(purser.home()) }
+        let outbox = stores.outbox.clone();
+        Self { api, game, admin, clock, lobbies, told, outbox, _home: Arc::clone(purser.home()) }
     }
 
     /// Moves the time on.
@@ -75,6 +80,26 @@ impl Staged {
     pub(crate) fn told(&self, status: &str) -> usize {
         let told = self.told.0.lock().unwrap();
         told.iter().filter(|transition| transition.status.as_str() == status).count()
+    }
+
+    /// The time in so many days, as it is written.
+    pub(crate) fn in_days(&self, days: u64) -> String {
+        self.clock.now().plus(Duration::from_secs(days * 24 * 60 * 60)).to_string()
+    }
+
+    /// Makes an endpoint that is told of these events. Nothing is ever sent to it.
+    pub(crate) async fn subscribe(&self, events: &[&str]) {
+        let body = json!({ "url": "https://studio.example/hooks", "events": events });
+        self.admin(Method::POST, "webhooks", &body).await.data(201);
+    }
+
+    /// Stores what time alone did, and publishes it.
+    pub(crate) async fn tell_expiries(&self) {
+        let now = self.clock.now();
+        while 0 < self.outbox.tell_expiries(now, 100).await.expect("the store works") {}
+        let claim = ClaimId(SequentialIds.next(now));
+        let ask = TakeDue { now, until: now, claim, per_endpoint: 0, held: BTreeMap::new(), limit: 100 };
+        self.outbox.take_due(&ask).await.expect("the store works");
     }
 
     /// Sends a request of an admin, to a path under the game's.
@@ -112,18 +137,37 @@ fn app_over(stores: &Stores, clock: &Arc<ManualClock>, told: &Arc<Told>) -> (App
         clock.clone(),
         ids.clone(),
     );
+    let webhooks = Webhooks::new(webhook_ports(stores), clock.clone(), ids.clone());
+    let ring = Arc::new(KeyRing::new(stores.keys.clone(), clock.clone()));
+    let keys = Keys::new(stores.keys.clone(), ring.clone(), clock.clone(), ids.clone());
     let app = App {
+        webhooks: Arc::new(webhooks),
+        keys: Arc::new(keys),
         economy: Arc::new(Economy::new(queue, stores.reads.clone(), clock.clone(), ids.clone())),
         players: stores.players.clone(),
         lives: Arc::new(lives),
         lobbies: lobbies.clone(),
         audit_trail: Arc::new(AuditTrail::new(stores.audit_log.clone(), clock.clone(), ids)),
-        key_ring: Arc::new(KeyRing::new(stores.keys.clone(), clock.clone())),
+        key_ring: ring,
         health: stores.health.clone(),
         clock,
         render_metrics: Arc::new(String::new),
     };
     (app, lobbies)
+}
+
+/// Endpoints that may be anywhere, with secrets that are not sealed.
+fn webhook_ports(stores: &Stores) -> WebhookPorts {
+    let (mut courier, mut vault) = (MockCourier::new(), MockVault::new());
+    courier.expect_check().returning(|_| Ok(()));
+    vault.expect_seal().returning(|_, secret, _| Sealed(secret.as_bytes().to_vec()));
+    WebhookPorts {
+        endpoints: stores.endpoints.clone(),
+        deliveries: stores.deliveries.clone(),
+        feed: stores.feed.clone(),
+        courier: Arc::new(courier),
+        vault: Arc::new(vault),
+    }
 }
 
 /// Serves `app` until the test's runtime ends.

@@ -10,3 +10,4 @@ mod schema;
 mod servers;
 mod session;
 pub(crate) mod store;
+mod webhooks;

@@ -23,9 +23,10 @@ const MEMBERS: &[Member] = &[
     Member { name: "persistence", sees: &["domain"], tests_see: &["testcluster", "testkit"] },
     Member { name: "transport", sees: &["domain"], tests_see: &["testkit"] },
     Member { name: "importer", sees: &[], tests_see: &[] },
+    Member { name: "outbound", sees: &["domain"], tests_see: &[] },
     Member {
         name: "server",
-        sees: &["domain", "importer", "persistence", "transport"],
+        sees: &["domain", "importer", "outbound", "persistence", "transport"],
         tests_see: &["testcluster", "testkit"],
     },
     Member { name: "testcluster", sees: &[], tests_see: &[] },
@@ -36,8 +37,10 @@ const MEMBERS: &[Member] = &[
 /// What `domain` may take from others: values and macros. No SQL, HTTP, clock, random source, runtime or logging.
 const DOMAIN_MAY_USE: &[&str] = &[
     "async-trait",
+    "base64",
     "crc32fast",
     "exmex",
+    "form_urlencoded",
     "hmac",
     "mockall",
     "serde_json",
@@ -57,6 +60,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("libsqlite3-sys", &["persistence"]),
     ("tokio-postgres", &["persistence", "testcluster"]),
     ("actix-web", &["server", "transport"]),
+    ("reqwest", &["outbound"]),
 ];
 
 /// Checks every direct dependency of every member.
@@ -139,13 +143,22 @@ mod tests {
 
     /// The advice for a workspace of all our crates in which `owner` has `dependencies`.
     fn advice(owner: &str, dependencies: &[Value]) -> Vec<String> {
-        let packages =
-            ["domain", "importer", "persistence", "transport", "server", "testcluster", "testkit", "xtask", owner].map(
-                |name| {
-                    let dependencies = if name == owner { dependencies } else { &[] };
-                    json!({ "name": name, "manifest_path": "/none/Cargo.toml", "dependencies": dependencies })
-                },
-            );
+        let packages = [
+            "domain",
+            "importer",
+            "outbound",
+            "persistence",
+            "transport",
+            "server",
+            "testcluster",
+            "testkit",
+            "xtask",
+            owner,
+        ]
+        .map(|name| {
+            let dependencies = if name == owner { dependencies } else { &[] };
+            json!({ "name": name, "manifest_path": "/none/Cargo.toml", "dependencies": dependencies })
+        });
         let packages: Vec<Package> = serde_json::from_value(json!(packages)).unwrap();
         // The owner is listed twice unless it is a stranger.
         let mut found: Vec<String> = check(&packages).into_iter().map(|violation| violation.advice).collect();
@@ -163,6 +176,7 @@ mod tests {
         assert_eq!(advice("persistence", &[ordinary("domain"), ordinary("diesel"), dev("testkit")]), none);
         assert_eq!(advice("transport", &[ordinary("domain"), ordinary("actix-web"), dev("testkit")]), none);
         assert_eq!(advice("server", &[ordinary("persistence"), ordinary("transport"), ordinary("actix-web")]), none);
+        assert_eq!(advice("outbound", &[ordinary("domain"), ordinary("reqwest")]), none);
         assert_eq!(advice("testkit", &[ordinary("domain")]), none);
         assert_eq!(advice("persistence", &[ordinary("tokio-postgres"), dev("testcluster")]), none);
         assert_eq!(advice("server", &[dev("testcluster")]), none);
@@ -180,6 +194,9 @@ mod tests {
             ("testkit", "persistence"),
             ("importer", "domain"),
             ("importer", "transport"),
+            ("outbound", "persistence"),
+            ("outbound", "transport"),
+            ("transport", "outbound"),
             ("server", "testkit"),
             ("server", "testcluster"),
             ("testcluster", "domain"),
@@ -203,6 +220,7 @@ mod tests {
         assert_eq!(advice("server", &[ordinary("tokio-postgres")]), expected);
         let expected = ["remove `actix-web`: only server and transport may use it"];
         assert_eq!(advice("testkit", &[ordinary("actix-web")]), expected);
+        assert_eq!(advice("transport", &[ordinary("reqwest")]), ["remove `reqwest`: only outbound may use it"]);
     }
 
     #[test]

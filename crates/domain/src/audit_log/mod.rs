@@ -46,6 +46,20 @@ pub enum AuditAction {
     KeyRotate,
     /// An API key was ended.
     KeyRevoke,
+    /// The name or the expiry of an API key was changed.
+    KeyChange,
+    /// A webhook endpoint was made.
+    WebhookCreate,
+    /// A webhook endpoint was changed.
+    WebhookChange,
+    /// A webhook endpoint was removed.
+    WebhookDelete,
+    /// The secrets of a webhook endpoint were replaced.
+    WebhookRotateSecret,
+    /// Deliveries of a webhook endpoint were queued again.
+    WebhookReplay,
+    /// A webhook endpoint was disabled because it failed.
+    WebhookDisable,
     /// An event was configured.
     EventCreate,
     /// The configuration of an event was changed.
@@ -58,7 +72,7 @@ pub enum AuditAction {
 
 impl AuditAction {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 22] = [
         Self::PlayerBan,
         Self::PlayerUnban,
         Self::PlayerMerge,
@@ -70,6 +84,13 @@ impl AuditAction {
         Self::KeyIssue,
         Self::KeyRotate,
         Self::KeyRevoke,
+        Self::KeyChange,
+        Self::WebhookCreate,
+        Self::WebhookChange,
+        Self::WebhookDelete,
+        Self::WebhookRotateSecret,
+        Self::WebhookReplay,
+        Self::WebhookDisable,
         Self::EventCreate,
         Self::EventChange,
         Self::LeaderboardCreate,
@@ -90,6 +111,13 @@ impl AuditAction {
             Self::KeyIssue => "key.issue",
             Self::KeyRotate => "key.rotate",
             Self::KeyRevoke => "key.revoke",
+            Self::KeyChange => "key.change",
+            Self::WebhookCreate => "webhook.create",
+            Self::WebhookChange => "webhook.change",
+            Self::WebhookDelete => "webhook.delete",
+            Self::WebhookRotateSecret => "webhook.rotate_secret",
+            Self::WebhookReplay => "webhook.replay",
+            Self::WebhookDisable => "webhook.disable",
             Self::EventCreate => "event.create",
             Self::EventChange => "event.change",
             Self::LeaderboardCreate => "leaderboard.create",

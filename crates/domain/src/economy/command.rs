@@ -156,6 +156,12 @@ pub struct Command {
 }
 
 impl Command {
+    /// Whether it brings in what was on another platform: then nobody is told of it (the published API: "webhooks are not
+    /// emitted").
+    pub fn is_import(&self) -> bool {
+        self.origin == Origin::Migration
+    }
+
     /// Which operation of a game client it is, if a ban refuses it. There is no `_` arm: a new action does not compile until
     /// someone decides whether a banned player's client may do it.
     pub fn gated(&self) -> Option<GatedOperation> {

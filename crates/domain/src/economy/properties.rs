@@ -1,6 +1,6 @@
 //! What holds of every batch, whatever is in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,6 +9,7 @@ use super::test_books::*;
 use super::*;
 use crate::players::PlayerId;
 use crate::tenancy::RealmId;
+use crate::webhooks::{EventName, EventNames};
 
 /// One request as drawn: small numbers, so that players, assets and idempotency keys meet.
 #[derive(Debug, Clone)]
@@ -126,6 +127,29 @@ fn entries_by_account(books: &Books) -> Vec<Entry> {
     let mut entries: Vec<Entry> = books.entries.iter().map(|entry| Entry { position: 0, ..entry.clone() }).collect();
     entries.sort_by_key(|entry| (entry.account, entry.sequence));
     entries
+}
+
+/// Some names of events, all or none among them.
+fn wanted() -> impl Strategy<Value = EventNames> {
+    let some = vec(0..EventName::ALL.len(), 0..5)
+        .prop_map(|names| names.into_iter().map(|name| EventName::ALL[name]).collect());
+    prop_oneof![4 => some, 1 => Just(EventNames::ALL)]
+}
+
+/// Those of `commands` that bring in holdings do so from another platform.
+fn migrated(commands: Vec<Command>) -> Vec<Command> {
+    let is_import = |command: &Command| match &command.action {
+        Action::Adjust(adjustment) => {
+            [AdjustmentKind::WalletImport, AdjustmentKind::InventoryImport].contains(&adjustment.kind)
+        }
+        Action::ImportPlayer(_) => true,
+        Action::CreateGrant(_) | Action::AckGrant(_) => false,
+    };
+    let from = |command: Command| match is_import(&command) {
+        true => Command { origin: Origin::Migration, ..command },
+        false => command,
+    };
+    commands.into_iter().map(from).collect()
 }
 
 proptest! {
@@ -281,5 +305,78 @@ proptest! {
             prop_assert!(owners.contains(&player.id), "a player without anything was made by a refusal");
         }
         prop_assert!(owners.iter().all(|owner| books.players.values().any(|player| player.id == *owner)));
+    }
+
+    /// What is told never decides anything: whatever is wanted, the same is stored, and of the events exactly those.
+    #[test]
+    fn what_is_told_changes_nothing_else((history, batch) in two_batches(), wanted in wanted()) {
+        let mut books = Books::default();
+        books.settle(history);
+        let batch = Batch::new(batch);
+        let everything = batch.settle(books.load(batch.footprint()));
+        let mut snapshot = books.load(batch.footprint());
+        for realm in batch.footprint().realms {
+            snapshot.put_wanted(realm, wanted);
+        }
+        let events = everything.events.iter().filter(|event| wanted.contains(event.name)).cloned().collect();
+        prop_assert_eq!(batch.settle(snapshot), Settlement { events, ..everything });
+    }
+
+    #[test]
+    fn each_event_has_an_id_of_its_own((history, batch) in two_batches()) {
+        let mut books = Books::default();
+        let mut events = books.settle(history).events;
+        events.extend(books.settle(batch).events);
+        let ids: BTreeSet<_> = events.iter().map(|event| (event.realm, event.id)).collect();
+        prop_assert_eq!(ids.len(), events.len());
+    }
+
+    /// An import from another platform is told to nobody; everything else that changed is told, in order.
+    #[test]
+    fn what_is_told_of_holdings_adds_up_to_their_change((history, batch) in two_batches()) {
+        let mut books = Books::default();
+        books.settle(history);
+        let (mut held, mut told) = (BTreeMap::new(), books.clone());
+        held.extend(books.accounts.iter().map(|(place, account)| (place.clone(), account.balance.get())));
+        let settlement = told.settle(migrated(batch));
+        let mut events = settlement.events.iter().filter_map(|event| {
+            let (asset, delta, after) = told_holding(event)?;
+            Some(((event.realm, event.player?, asset), delta, after))
+        });
+        let places: BTreeMap<_, _> = told.accounts.iter().map(|(place, account)| (account.id, place)).collect();
+        for entry in &settlement.entries {
+            let place = places[&entry.account].clone();
+            let balance = held.entry(place.clone()).or_insert(0);
+            *balance += entry.delta;
+            if entry.origin != Origin::Migration {
+                prop_assert_eq!(events.next(), Some((place, entry.delta, *balance)));
+            }
+        }
+        prop_assert_eq!(events.next(), None);
+        let after: BTreeMap<_, _> = told.accounts.into_iter().map(|(place, account)| (place, account.balance.get())).collect();
+        prop_assert_eq!(held, after);
+    }
+
+    #[test]
+    fn of_players_and_grants_exactly_those_are_told_that_are_stored((history, batch) in two_batches()) {
+        let mut books = Books::default();
+        books.settle(history);
+        let settlement = books.settle(batch);
+        let told = |name: EventName| settlement.events.iter().filter(|event| event.name == name).count();
+        prop_assert_eq!(told(EventName::PlayerRegistered), settlement.new_players.len());
+        prop_assert_eq!(told(EventName::GrantCreated), settlement.new_grants.len());
+        prop_assert_eq!(told(EventName::GrantClaimed), settlement.claimed_grants.len());
+    }
+
+    #[test]
+    fn a_refused_command_tells_nothing((history, batch) in two_batches()) {
+        let mut books = Books::default();
+        books.settle(history);
+        for command in batch {
+            let settlement = books.settle(vec![command]);
+            if settlement.outcomes[0].is_err() {
+                prop_assert_eq!(settlement.events, vec![]);
+            }
+        }
     }
 }

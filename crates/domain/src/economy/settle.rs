@@ -14,6 +14,7 @@ use super::{
 };
 use crate::players::{Player, PlayerId, require_not_banned};
 use crate::text::{FreeText, JsonObject};
+use crate::webhooks::{EventName, OutboxEvent, occurrences};
 
 /// How often at most a player's `last_seen_at` is written: an exact one would cost a row write in every command.
 pub const SEEN_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -138,10 +139,11 @@ impl Ledger {
         };
         // Nothing below can fail.
         let player = self.meet(command);
+        let grant = grant_of(command, new, player);
+        self.tell(command, EventName::GrantCreated, || occurrences::grant_created(command.realm, &grant));
         for posting in deposits {
             self.post(command, player, posting);
         }
-        let grant = grant_of(command, new, player);
         let created = Box::new(grant.clone());
         self.now.put_grant(GrantKey { realm: command.realm, id: grant.id }, Some(grant.clone()));
         self.remember(command, Operation::GrantCreate, new.once, SettledResult::Granted(created.clone()));
@@ -167,6 +169,8 @@ impl Ledger {
         grant.claim = Some(claim);
         self.settlement.claimed_grants.push(ClaimedGrant { realm: command.realm, id, at: claim.at, by: claim.by });
         self.now.put_grant(key, Some(grant.clone()));
+        let (realm, at) = (command.realm, command.at);
+        self.tell(command, EventName::GrantClaimed, || occurrences::grant_claimed(realm, &grant, at));
         self.meet(command);
         Ok(Box::new(grant))
     }
@@ -235,6 +239,8 @@ impl Ledger {
             let (created_at, last_seen_at) = (command.at, command.at);
             let (id, external_id, banned_at) = (command.player_if_new, command.player.clone(), None);
             let player = Player { id, external_id, created_at, last_seen_at, banned_at };
+            let (realm, name) = (command.realm, EventName::PlayerRegistered);
+            self.tell(command, name, || occurrences::player_registered(realm, &player));
             self.settlement.new_players.push((command.realm, player.clone()));
             self.now.put_player(key, Some(player));
             return command.player_if_new;
@@ -259,7 +265,7 @@ impl Ledger {
             "a posting was checked on another balance"
         );
         let after = AccountState { id: before.id, balance: posting.balance_after, version: before.version + 1 };
-        self.settlement.entries.push(Entry {
+        let entry = Entry {
             realm: command.realm,
             account: after.id,
             position: self.now.next_position(command.realm),
@@ -276,7 +282,10 @@ impl Ledger {
             grant: posting.grant,
             once: posting.once,
             at: command.at,
-        });
+        };
+        let asset = &key.asset;
+        self.tell(command, occurrences::change_of(asset.kind), || occurrences::entry_made(player, asset, &entry));
+        self.settlement.entries.push(entry);
         self.change(command, player, &key, before, after);
         self.now.put_account(key, Some(after));
     }
@@ -307,6 +316,13 @@ impl Ledger {
             first_at: command.at,
             at: command.at,
         });
+    }
+
+    /// Notes what happened, if somebody wants to be told of it. An import from another platform is told to nobody.
+    fn tell(&mut self, command: &Command, name: EventName, event: impl FnOnce() -> OutboxEvent) {
+        if !command.is_import() && self.now.wants(command.realm, name) {
+            self.settlement.events.push(event());
+        }
     }
 
     fn remember(&mut self, command: &Command, operation: Operation, once: Once, result: SettledResult) {

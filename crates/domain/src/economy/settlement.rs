@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::players::{Player, PlayerId};
 use crate::tenancy::RealmId;
 use crate::text::{FreeText, JsonObject};
+use crate::webhooks::OutboxEvent;
 
 /// The outcome of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,6 +29,8 @@ pub struct Settlement {
     pub claimed_grants: Vec<ClaimedGrant>,
     /// Imports of players to insert, in order: of several of one player, the last context is right.
     pub imported_players: Vec<ImportedPlayer>,
+    /// Events to insert, of those that are wanted: in the order in which it happened.
+    pub events: Vec<OutboxEvent>,
 }
 
 /// How one command ended.

@@ -9,6 +9,7 @@ use super::{AccountId, AccountKey, Balance, Fingerprint, Grant, GrantKey, OnceKe
 use crate::clock::Timestamp;
 use crate::players::Player;
 use crate::tenancy::RealmId;
+use crate::webhooks::{EventName, EventNames};
 
 use super::PlayerKey;
 
@@ -55,6 +56,7 @@ pub struct Snapshot {
     once: HashMap<OnceKey, Option<Settled>>,
     grants: HashMap<GrantKey, Option<Grant>>,
     positions: HashMap<RealmId, Position>,
+    wanted: HashMap<RealmId, EventNames>,
 }
 
 impl Snapshot {
@@ -66,6 +68,7 @@ impl Snapshot {
             once: HashMap::with_capacity(commands),
             grants: HashMap::new(),
             positions: HashMap::new(),
+            wanted: HashMap::new(),
         }
     }
 
@@ -93,6 +96,15 @@ impl Snapshot {
     /// single writer) was taken; 0 when the realm has no entry.
     pub fn put_position(&mut self, realm: RealmId, last: Position) {
         self.positions.insert(realm, last);
+    }
+
+    /// Adds of which events some endpoint of a realm is told.
+    pub fn put_wanted(&mut self, realm: RealmId, wanted: EventNames) {
+        self.wanted.insert(realm, wanted);
+    }
+
+    pub(super) fn wants(&self, realm: RealmId, name: EventName) -> bool {
+        self.wanted.get(&realm).expect("a realm outside the footprint was asked for").contains(name)
     }
 
     pub(super) fn player(&self, key: &PlayerKey) -> Option<&Player> {

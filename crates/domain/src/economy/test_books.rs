@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::players::{ExternalId, Player, PlayerId};
 use crate::tenancy::RealmId;
 use crate::text::JsonObject;
+use crate::webhooks::{EventNames, OutboxEvent, occurrences};
 
 pub(crate) const REALM: RealmId = RealmId(1);
 
@@ -221,6 +222,7 @@ impl Books {
         let mut snapshot = Snapshot::with_capacity(footprint.players.len());
         for realm in footprint.realms {
             let of_realm = self.entries.iter().filter(|entry| entry.realm == realm);
+            snapshot.put_wanted(realm, EventNames::ALL);
             snapshot.put_position(realm, of_realm.map(|entry| entry.position).max().unwrap_or(0));
         }
         for key in footprint.players {
@@ -307,6 +309,15 @@ impl Books {
             self.imports.push(import.clone());
         }
     }
+}
+
+/// Which holding an event is of, what changed, and what it came to; `None` for an event of something else.
+pub(crate) fn told_holding(event: &OutboxEvent) -> Option<(Asset, i64, i64)> {
+    let data: serde_json::Value = serde_json::from_str(event.data.as_json()).unwrap();
+    let kinds = [(AssetKind::Currency, "economyKey", "balance"), (AssetKind::Item, "itemKey", "quantity")];
+    let (kind, key, after) = kinds.into_iter().find(|(kind, _, _)| occurrences::change_of(*kind) == event.name)?;
+    let asset = Asset { kind, key: asset_key(data[key].as_str().unwrap()) };
+    Some((asset, data["delta"].as_i64().unwrap(), data[after].as_i64().unwrap()))
 }
 
 pub(crate) fn adjusted(outcome: &Outcome) -> (i64, Repeat) {

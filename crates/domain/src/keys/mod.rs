@@ -2,11 +2,13 @@
 //!
 //! The key itself is never kept: only its public id and the SHA-256 of the whole.
 
+mod expiry;
 mod form;
 mod ring;
 mod service;
 mod store;
 
+pub use expiry::*;
 pub use form::*;
 pub use ring::*;
 pub use service::*;

@@ -242,7 +242,7 @@ async fn a_record_read_before_a_revocation_is_not_trusted_after_it() {
         async move { ring.check(Some(&text)).await }
     });
     store.asked.notified().await;
-    keys.revoke(&Actor::new("command_line"), id, None).await.unwrap();
+    keys.revoke(&Actor::new("command_line"), None, id, None).await.unwrap();
     store.answer.notify_one();
     // The request that came before the revocation may pass; the next one may not.
     drop(early.await.unwrap());

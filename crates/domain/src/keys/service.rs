@@ -12,7 +12,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::economy::Actor;
 use crate::ids::Ids;
 use crate::store::StoreError;
-use crate::tenancy::{Environment, Realm};
+use crate::tenancy::{Environment, Realm, RealmId};
 use crate::text::{FreeText, JsonObject};
 
 /// For how long a rotated key goes on working beside its successor unless told otherwise.
@@ -48,7 +48,16 @@ pub struct NewKey {
     pub lifetime: Option<Duration>,
 }
 
-/// Issues, lists, rotates and revokes keys.
+/// What a change of a key says; what is `None` stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyRevision {
+    /// What its owner calls it.
+    pub name: Option<FreeText>,
+    /// When it expires, `Some(None)` for never.
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+/// Issues, lists, changes, rotates and revokes keys.
 pub struct Keys {
     store: Arc<dyn KeyStore>,
     ring: Arc<KeyRing>,
@@ -67,10 +76,37 @@ impl Keys {
     pub async fn issue(&self, actor: &Actor, new: NewKey) -> Result<(MintedKey, KeyRecord), KeyError> {
         let now = self.clock.now();
         let expires_at = new.lifetime.map(|lifetime| now.plus(lifetime));
+        self.issue_at(actor, new, now, expires_at).await
+    }
+
+    /// The same, of a key that works until `expires_at`, whatever `new` says of its lifetime.
+    pub async fn issue_until(
+        &self,
+        actor: &Actor,
+        new: NewKey,
+        expires_at: Timestamp,
+    ) -> Result<(MintedKey, KeyRecord), KeyError> {
+        self.issue_at(actor, new, self.clock.now(), Some(expires_at)).await
+    }
+
+    async fn issue_at(
+        &self,
+        actor: &Actor,
+        new: NewKey,
+        now: Timestamp,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(MintedKey, KeyRecord), KeyError> {
         let (minted, record) = self.mint(new.realm, new.name, new.permissions, now, expires_at);
         let audit = self.audited(actor, AuditAction::KeyIssue, &record, now, None);
         self.store.apply(&KeyChange::Issue(Box::new(record.clone())), &audit).await?;
         Ok((minted, record))
+    }
+
+    /// All keys of a realm, oldest first.
+    pub async fn of_realm(&self, realm: RealmId) -> Result<Vec<KeyRecord>, KeyError> {
+        let mut keys = self.store.all().await?;
+        keys.retain(|key| key.realm.id == realm);
+        Ok(keys)
     }
 
     /// All keys of all realms, oldest first.
@@ -79,12 +115,18 @@ impl Keys {
     }
 
     /// Replaces the key `id` by a new one with the same settings, which lives as long as the old one was made to live; the
-    /// old one goes on working for `overlap`, and no longer than it would have.
+    /// old one goes on working for `overlap`, and no longer than it would have. Of a realm, only its own keys are found.
     ///
     /// # Errors
     /// [`KeyError::NotFound`], or [`KeyError::Revoked`] or [`KeyError::Expired`] when there is nothing left to replace.
-    pub async fn rotate(&self, actor: &Actor, id: Uuid, overlap: Duration) -> Result<(MintedKey, KeyRecord), KeyError> {
-        let old = self.find(id).await?;
+    pub async fn rotate(
+        &self,
+        actor: &Actor,
+        within: Option<RealmId>,
+        id: Uuid,
+        overlap: Duration,
+    ) -> Result<(MintedKey, KeyRecord), KeyError> {
+        let old = self.find(within, id).await?;
         let now = self.clock.now();
         if old.revocation.is_some() {
             return Err(KeyError::Revoked);
@@ -104,12 +146,53 @@ impl Keys {
         Ok((minted, record))
     }
 
+    /// Changes what a key is called and when it expires; what is `None` stays. A new expiry is told of again before it comes
+    /// ([`KeyRecord::notice_due`]).
+    ///
+    /// # Errors
+    /// [`KeyError::NotFound`], or [`KeyError::Revoked`] or [`KeyError::Expired`]: what has ended stays ended.
+    pub async fn revise(
+        &self,
+        actor: &Actor,
+        within: Option<RealmId>,
+        id: Uuid,
+        revision: KeyRevision,
+    ) -> Result<KeyRecord, KeyError> {
+        let mut key = self.find(within, id).await?;
+        let now = self.clock.now();
+        if key.revocation.is_some() {
+            return Err(KeyError::Revoked);
+        }
+        if key.expires_at.is_some_and(|expires_at| expires_at <= now) {
+            return Err(KeyError::Expired);
+        }
+        if let Some(expires_at) = revision.expires_at {
+            (key.expires_at, key.expiry_set_at) = (expires_at, now);
+        }
+        if let Some(name) = revision.name {
+            key.name = name;
+        }
+        let audit = self.audited(actor, AuditAction::KeyChange, &key, now, None);
+        let (realm, name) = (key.realm.id, key.name.clone());
+        let (expires_at, expiry_set_at) = (key.expires_at, key.expiry_set_at);
+        let change = KeyChange::Revise { realm, id: key.id, name, expires_at, expiry_set_at };
+        self.store.apply(&change, &audit).await?;
+        self.ring.forget(&key.public_id);
+        Ok(key)
+    }
+
     /// Ends a key: it is refused from the very next request in this process. Revoking it again changes nothing.
     ///
     /// # Errors
     /// [`KeyError::NotFound`].
-    pub async fn revoke(&self, actor: &Actor, id: Uuid, reason: Option<FreeText>) -> Result<KeyRecord, KeyError> {
-        let mut key = self.find(id).await?;
+    pub async fn revoke(
+        &self,
+        actor: &Actor,
+        within: Option<RealmId>,
+        id: Uuid,
+        reason: Option<FreeText>,
+    ) -> Result<KeyRecord, KeyError> {
+        let mut key = self.find(within, id).await?;
         if key.revocation.is_none() {
             let revocation = Revocation { at: self.clock.now(), reason };
             let (realm, id) = (key.realm.id, key.id);
@@ -137,14 +220,16 @@ impl Keys {
             "name": key.name.as_str(),
             "permissionSet": key.permissions.as_str(),
             "rotatedFrom": key.rotated_from.map(|old| old.0),
+            "expiresAt": key.expires_at.map(|at| at.to_string()),
         });
         let entry = AuditEntry::new(key.realm.id, AuditId(self.ids.next(at)), at, actor.clone(), action);
         AuditEntry { reason, details: Some(JsonObject::restore(details.to_string())), ..entry }
     }
 
-    async fn find(&self, id: Uuid) -> Result<KeyRecord, KeyError> {
+    async fn find(&self, within: Option<RealmId>, id: Uuid) -> Result<KeyRecord, KeyError> {
         let all = self.store.all().await?;
-        all.into_iter().find(|key| key.id == KeyId(id)).ok_or(KeyError::NotFound)
+        let key = all.into_iter().find(|key| key.id == KeyId(id));
+        key.filter(|key| within.is_none_or(|realm| realm == key.realm.id)).ok_or(KeyError::NotFound)
     }
 
     fn mint(
@@ -167,6 +252,7 @@ impl Keys {
             permissions,
             created_at: now,
             expires_at,
+            expiry_set_at: now,
             last_used_at: None,
             revocation: None,
             rotated_from: None,

@@ -41,8 +41,13 @@ impl KeyStore for CountingStore {
         match change {
             KeyChange::Issue(new) => keys.push(KeyRecord::clone(new)),
             KeyChange::Rotate { new, old, old_expires_at } => {
-                keys.iter_mut().find(|key| key.id == *old).unwrap().expires_at = Some(*old_expires_at);
+                let old = keys.iter_mut().find(|key| key.id == *old).unwrap();
+                (old.expires_at, old.expiry_set_at) = (Some(*old_expires_at), new.created_at);
                 keys.push(KeyRecord::clone(new));
+            }
+            KeyChange::Revise { id, name, expires_at, expiry_set_at, .. } => {
+                let key = keys.iter_mut().find(|key| key.id == *id).unwrap();
+                (key.name, key.expires_at, key.expiry_set_at) = (name.clone(), *expires_at, *expiry_set_at);
             }
             KeyChange::Revoke { id, revocation, .. } => {
                 keys.iter_mut().find(|key| key.id == *id).unwrap().revocation = Some(revocation.clone());
@@ -118,7 +123,7 @@ async fn a_revoked_key_is_refused_at_the_very_next_check() {
     let (minted, record) = office.issue(None).await;
     assert!(office.admits(&minted).await);
     let reason = Some(FreeText::try_new("leaked").unwrap());
-    let revoked = office.keys.revoke(&operator(), record.id.0, reason.clone()).await.unwrap();
+    let revoked = office.keys.revoke(&operator(), None, record.id.0, reason.clone()).await.unwrap();
     assert_eq!(revoked.revocation, Some(Revocation { at: office.clock.now(), reason }));
     assert_eq!(office.stored(record.id), revoked);
     assert!(matches!(office.ring.check(Some(minted.reveal())).await, Err(Denied::Revoked)));
@@ -128,10 +133,10 @@ async fn a_revoked_key_is_refused_at_the_very_next_check() {
 async fn revoking_again_changes_nothing() {
     let office = Office::open();
     let (_, record) = office.issue(None).await;
-    let first = office.keys.revoke(&operator(), record.id.0, None).await.unwrap();
+    let first = office.keys.revoke(&operator(), None, record.id.0, None).await.unwrap();
     office.clock.advance(HOUR);
     let reason = Some(FreeText::try_new("second thoughts").unwrap());
-    assert_eq!(office.keys.revoke(&operator(), record.id.0, reason).await.unwrap(), first);
+    assert_eq!(office.keys.revoke(&operator(), None, record.id.0, reason).await.unwrap(), first);
     assert_eq!(office.store.applied.lock().unwrap().len(), 2, "one issue and one revocation");
 }
 
@@ -140,7 +145,7 @@ async fn a_rotated_key_works_beside_its_successor_until_the_overlap_ends() {
     let office = Office::open();
     let (old, record) = office.issue(None).await;
     assert!(office.admits(&old).await);
-    let (new, successor) = office.keys.rotate(&operator(), record.id.0, HOUR).await.unwrap();
+    let (new, successor) = office.keys.rotate(&operator(), None, record.id.0, HOUR).await.unwrap();
     assert_eq!(successor.rotated_from, Some(record.id));
     assert_eq!(
         (successor.realm, &successor.name, successor.permissions),
@@ -160,7 +165,7 @@ async fn a_rotation_without_overlap_ends_the_old_key_at_once() {
     let office = Office::open();
     let (old, record) = office.issue(None).await;
     assert!(office.admits(&old).await);
-    let (new, _) = office.keys.rotate(&operator(), record.id.0, Duration::ZERO).await.unwrap();
+    let (new, _) = office.keys.rotate(&operator(), None, record.id.0, Duration::ZERO).await.unwrap();
     assert!(matches!(office.ring.check(Some(old.reveal())).await, Err(Denied::Expired)));
     assert!(office.admits(&new).await);
 }
@@ -170,7 +175,7 @@ async fn a_rotation_never_prolongs_the_old_key_and_gives_the_new_one_its_lifetim
     let office = Office::open();
     let (_, record) = office.issue(Some(HOUR)).await;
     office.clock.advance(HOUR / 2);
-    let (_, successor) = office.keys.rotate(&operator(), record.id.0, ROTATION_OVERLAP).await.unwrap();
+    let (_, successor) = office.keys.rotate(&operator(), None, record.id.0, ROTATION_OVERLAP).await.unwrap();
     assert_eq!(office.stored(record.id).expires_at, record.expires_at);
     assert_eq!(successor.expires_at, Some(office.clock.now().plus(HOUR)));
 }
@@ -179,13 +184,13 @@ async fn a_rotation_never_prolongs_the_old_key_and_gives_the_new_one_its_lifetim
 async fn what_has_ended_is_not_rotated_and_what_is_unknown_is_not_found() {
     let office = Office::open();
     let (_, revoked) = office.issue(None).await;
-    office.keys.revoke(&operator(), revoked.id.0, None).await.unwrap();
+    office.keys.revoke(&operator(), None, revoked.id.0, None).await.unwrap();
     let (_, expired) = office.issue(Some(HOUR)).await;
     office.clock.advance(HOUR);
-    assert!(matches!(office.keys.rotate(&operator(), revoked.id.0, HOUR).await, Err(KeyError::Revoked)));
-    assert!(matches!(office.keys.rotate(&operator(), expired.id.0, HOUR).await, Err(KeyError::Expired)));
-    assert!(matches!(office.keys.rotate(&operator(), Uuid::nil(), HOUR).await, Err(KeyError::NotFound)));
-    assert!(matches!(office.keys.revoke(&operator(), Uuid::nil(), None).await, Err(KeyError::NotFound)));
+    assert!(matches!(office.keys.rotate(&operator(), None, revoked.id.0, HOUR).await, Err(KeyError::Revoked)));
+    assert!(matches!(office.keys.rotate(&operator(), None, expired.id.0, HOUR).await, Err(KeyError::Expired)));
+    assert!(matches!(office.keys.rotate(&operator(), None, Uuid::nil(), HOUR).await, Err(KeyError::NotFound)));
+    assert!(matches!(office.keys.revoke(&operator(), None, Uuid::nil(), None).await, Err(KeyError::NotFound)));
 }
 
 #[tokio::test]
@@ -204,10 +209,10 @@ async fn a_key_is_not_handed_out_when_it_was_not_stored() {
 async fn every_change_of_a_key_is_audited_without_its_secret() {
     let office = Office::open();
     let (minted, record) = office.issue(None).await;
-    let (successor, _) = office.keys.rotate(&operator(), record.id.0, HOUR).await.unwrap();
+    let (successor, _) = office.keys.rotate(&operator(), None, record.id.0, HOUR).await.unwrap();
     let reason = FreeText::try_new("leaked").unwrap();
     for _ in 0..2 {
-        office.keys.revoke(&operator(), record.id.0, Some(reason.clone())).await.unwrap();
+        office.keys.revoke(&operator(), None, record.id.0, Some(reason.clone())).await.unwrap();
     }
     let audited = office.store.audited.lock().unwrap().clone();
     let told: Vec<_> = audited.iter().map(|entry| (entry.action, entry.reason.clone())).collect();

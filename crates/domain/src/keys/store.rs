@@ -63,6 +63,8 @@ pub struct KeyRecord {
     pub created_at: Timestamp,
     /// From this instant on it is refused.
     pub expires_at: Option<Timestamp>,
+    /// When its expiry was decided: at its issue, or since.
+    pub expiry_set_at: Timestamp,
     /// About when it was used last, at most a minute behind.
     pub last_used_at: Option<Timestamp>,
     /// Present once it was revoked.
@@ -92,7 +94,7 @@ pub struct Revocation {
 pub enum KeyChange {
     /// Adds a key.
     Issue(Box<KeyRecord>),
-    /// Adds a key that replaces `old`, whose expiry moves to `old_expires_at`.
+    /// Adds a key that replaces `old`, whose expiry moves to `old_expires_at`, decided when the new one was issued.
     Rotate {
         /// The new key.
         new: Box<KeyRecord>,
@@ -100,6 +102,19 @@ pub enum KeyChange {
         old: KeyId,
         /// The end of the overlap.
         old_expires_at: Timestamp,
+    },
+    /// Changes what a key is called and when it expires.
+    Revise {
+        /// The realm of the key.
+        realm: RealmId,
+        /// The key.
+        id: KeyId,
+        /// What it is called from now on.
+        name: FreeText,
+        /// When it expires from now on.
+        expires_at: Option<Timestamp>,
+        /// When that was decided.
+        expiry_set_at: Timestamp,
     },
     /// Ends a key for good.
     Revoke {

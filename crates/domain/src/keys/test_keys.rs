@@ -76,6 +76,7 @@ pub(super) fn key(seed: u8, at: Timestamp) -> (MintedKey, KeyRecord) {
         permissions: PermissionSet::ServerIntegration,
         created_at: at,
         expires_at: None,
+        expiry_set_at: at,
         last_used_at: None,
         revocation: None,
         rotated_from: None,

@@ -32,6 +32,8 @@ pub struct ScoreRequestKey {
 /// What must be looked for first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FirstLook {
+    /// Every realm touched: of which events some endpoint of it is told.
+    pub realms: BTreeSet<RealmId>,
     /// Players by name, in the order in which they may be locked.
     pub players: BTreeSet<PlayerKey>,
     /// Events by key.
@@ -106,6 +108,7 @@ pub(super) fn player_key(command: &PlayCommand, external_id: &crate::players::Ex
 impl FirstLook {
     fn add(&mut self, command: &PlayCommand) {
         let realm = command.realm;
+        self.realms.insert(realm);
         self.players.extend(command.players().into_iter().map(|player| player_key(command, player)));
         match &command.action {
             Play::Push(push) => {

@@ -10,6 +10,7 @@ use super::{
 use crate::clock::Timestamp;
 use crate::players::PlayerId;
 use crate::tenancy::RealmId;
+use crate::webhooks::{EventNames, OutboxEvent, occurrences};
 
 /// A lobby of a player who is merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct PlayMergeEffect {
     pub places: Vec<(RealmId, PlaceChange)>,
     /// How the lobbies among them moved on.
     pub transitions: Vec<LobbyTransition>,
+    /// The same as events to store, of those that are wanted. They are among those of the merge.
+    pub events: Vec<OutboxEvent>,
 }
 
 impl PlayMergeView {
@@ -64,11 +67,11 @@ impl PlayMergeView {
         PlayCounts { attempts: self.attempts, lobbies: count(self.lobbies.len()), rankings: count(self.rankings.len()) }
     }
 
-    /// Gives all of it to `target` at `at`.
-    pub fn merged_into(&self, realm: RealmId, target: PlayerId, at: Timestamp) -> PlayMergeEffect {
+    /// Gives all of it to `target` at `at`. `wanted` are the events that some endpoint of the realm is told of.
+    pub fn merged_into(&self, realm: RealmId, target: PlayerId, at: Timestamp, wanted: EventNames) -> PlayMergeEffect {
         let mut effect = PlayMergeEffect::default();
         for shared in &self.lobbies {
-            effect.move_lobby(realm, target, shared, at);
+            effect.move_lobby((realm, wanted), target, shared, at);
         }
         for shared in &self.rankings {
             effect.move_place(realm, target, shared);
@@ -78,7 +81,13 @@ impl PlayMergeView {
 }
 
 impl PlayMergeEffect {
-    fn move_lobby(&mut self, realm: RealmId, target: PlayerId, shared: &MergedLobby, at: Timestamp) {
+    fn move_lobby(
+        &mut self,
+        (realm, wanted): (RealmId, EventNames),
+        target: PlayerId,
+        shared: &MergedLobby,
+        at: Timestamp,
+    ) {
         let MergedLobby { lobby, source, target: present } = shared;
         self.participants.push(ParticipantChange { realm, before: Some(*source), after: None });
         let after = match present {
@@ -86,6 +95,7 @@ impl PlayMergeEffect {
             Some(present) => {
                 let steps = lobby.steps(at);
                 self.transitions.extend(transitions(realm, &steps));
+                self.events.extend(occurrences::lobby_steps(wanted, realm, &steps));
                 let by_now = steps.last().unwrap_or(lobby);
                 let lobby_after = Lobby { version: lobby.version + 1, ..by_now.left(at) };
                 let version_before = Some(lobby.version);

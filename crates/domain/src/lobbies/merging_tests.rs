@@ -8,6 +8,7 @@ use super::test_plays::*;
 use super::*;
 use crate::economy::test_books::REALM;
 use crate::players::PlayerId;
+use crate::webhooks::EventNames;
 
 /// Merges the player named `source` into the one named `target` at second 60.
 fn merge(arena: &mut Arena, source: &str, target: &str) -> PlayMergeEffect {
@@ -25,7 +26,7 @@ fn merge(arena: &mut Arena, source: &str, target: &str) -> PlayMergeEffect {
         target: arena.places.get(&(REALM, *ranking, target)).copied(),
     });
     let view = PlayMergeView { attempts: 0, lobbies: lobbies.collect(), rankings: rankings.collect() };
-    let effect = view.merged_into(REALM, target, second(60));
+    let effect = view.merged_into(REALM, target, second(60), EventNames::NONE);
     for change in &effect.lobbies {
         let known = arena.lobbies.insert((REALM, change.lobby.id), change.lobby.clone());
         assert_eq!(known.map(|known| known.version), change.version_before);

@@ -1,6 +1,6 @@
 //! What holds of every batch and at every time, whatever is in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::economy::PlayerKey;
 use crate::economy::Repeat;
 use crate::economy::test_books::{REALM, external_id};
+use crate::webhooks::{EventName, EventNames, occurrences};
 
 /// One request as drawn: small numbers, so that players, lobbies and idempotency keys meet.
 #[derive(Debug, Clone)]
@@ -353,8 +354,11 @@ proptest! {
                 prop_assert_eq!(&change.lobby, &Lobby { version: known.version + 1, ..known.at(at) });
                 prop_assert_ne!(known, &known.at(at));
             }
-            let PlaySettlement { outcomes, lobbies, transitions, .. } = settlement.clone();
-            prop_assert_eq!(PlaySettlement { outcomes, lobbies, transitions, ..PlaySettlement::default() }, settlement);
+            let PlaySettlement { outcomes, lobbies, transitions, events, .. } = settlement.clone();
+            // What the clock did is stored and told, whoever comes by.
+            prop_assert_eq!(events.len(), transitions.len());
+            let by_the_clock = PlaySettlement { outcomes, lobbies, transitions, events, ..PlaySettlement::default() };
+            prop_assert_eq!(by_the_clock, settlement);
         }
     }
 
@@ -397,6 +401,40 @@ proptest! {
             let lobby = arena.lobby(participant.lobby);
             if let (Aggregation::Sum, Some(scored)) = (lobby.aggregation, participant.scored) {
                 prop_assert_eq!(sums.get(&(lobby.id.0, participant.player)), Some(&scored.score.thousandths()));
+            }
+        }
+    }
+
+    /// What is told never decides anything: whatever is wanted, the same is stored, and of the events exactly those.
+    #[test]
+    fn what_is_told_changes_nothing_else((history, batch) in history_and_batch(), name in 0..EventName::ALL.len()) {
+        let arena = played(history);
+        let batch = PlayBatch::new(batch);
+        let everything = batch.settle(arena.look(&batch));
+        for wanted in [EventNames::NONE, EventNames::NONE.with(EventName::ALL[name])] {
+            let mut seen = arena.look(&batch);
+            seen.put_wanted(REALM, wanted);
+            let events = everything.events.iter().filter(|event| wanted.contains(event.name)).cloned().collect();
+            prop_assert_eq!(batch.settle(seen), PlaySettlement { events, ..everything.clone() });
+        }
+    }
+
+    /// Of lobbies and players, exactly what is stored is told, each under an id of its own.
+    #[test]
+    fn every_move_of_a_lobby_and_every_new_player_is_an_event(asks in asks()) {
+        let mut arena = arena();
+        let mut ids = BTreeSet::new();
+        for command in commands(&asks, asks.len()) {
+            let settlement = arena.settle(vec![command]);
+            let (of_players, of_lobbies): (Vec<_>, Vec<_>) =
+                settlement.events.iter().partition(|event| event.name == EventName::PlayerRegistered);
+            let players: Vec<_> = settlement.new_players.iter().map(|(_, player)| Some(player.id)).collect();
+            prop_assert_eq!(of_players.iter().map(|event| event.player).collect::<Vec<_>>(), players);
+            let moves = settlement.transitions.iter().map(|step| (occurrences::move_to(step.status), step.at));
+            let told = of_lobbies.iter().map(|event| (event.name, event.at));
+            prop_assert_eq!(told.collect::<Vec<_>>(), moves.collect::<Vec<_>>());
+            for event in &settlement.events {
+                prop_assert!(ids.insert(event.id), "{event:?} is told twice");
             }
         }
     }

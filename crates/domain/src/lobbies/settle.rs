@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::economy::{Once, PlayerKey, Repeat, SEEN_EVERY};
 use crate::players::{ExternalId, Player, PlayerId, require_not_banned};
 use crate::tenancy::RealmId;
+use crate::webhooks::{EventName, occurrences};
 
 impl PlayBatch {
     /// Decides every command, in order, each on what the ones before it left behind. Pure and total: the same batch on the
@@ -100,7 +101,7 @@ impl Table {
         let lobby = Lobby { capacity, fill_bots, key, players, metadata, fill_by: None, ..empty };
         self.open_lobby(realm, &lobby, at);
         let lobby = lobby.started(at);
-        self.told(realm, lobby.id, LobbyStatus::Active, at);
+        self.told(realm, &lobby, at);
         for newcomer in &push.players {
             self.seat(command, &lobby, newcomer);
         }
@@ -153,7 +154,7 @@ impl Table {
         // Nothing below can fail.
         let lobby = lobby.closed(at);
         self.now.set_lobby(realm, lobby.clone());
-        self.told(realm, id, LobbyStatus::Closed, at);
+        self.told(realm, &lobby, at);
         self.end_early(EarlyEnd { realm, lobby: id, player: None, at });
         Ok(PlayAnswer::Lobby { lobby: Box::new(lobby), applied: true })
     }
@@ -256,8 +257,9 @@ impl Table {
         let lobby = match lobby.mode {
             LobbyMode::Matched => lobby,
             LobbyMode::Grouped => {
-                self.told(realm, lobby.id, LobbyStatus::Active, at);
-                lobby.started(at)
+                let lobby = lobby.started(at);
+                self.told(realm, &lobby, at);
+                lobby
             }
         };
         Ok(self.enter(command, lobby, &start.player))
@@ -430,6 +432,7 @@ impl Table {
         let stored = self.now.lobby(realm, id).ok_or(PlayRefusal::LobbyNotFound)?.clone();
         let steps = stored.steps(at);
         self.settlement.transitions.extend(transitions(realm, &steps));
+        self.settlement.events.extend(occurrences::lobby_steps(self.now.wanted(realm), realm, &steps));
         let lobby = steps.into_iter().last().unwrap_or(stored);
         self.now.set_lobby(realm, lobby.clone());
         Ok(lobby)
@@ -437,11 +440,16 @@ impl Table {
 
     fn open_lobby(&mut self, realm: RealmId, lobby: &Lobby, at: Timestamp) {
         self.now.set_lobby(realm, lobby.clone());
-        self.told(realm, lobby.id, LobbyStatus::Forming, at);
+        self.told(realm, lobby, at);
     }
 
-    fn told(&mut self, realm: RealmId, lobby: LobbyId, status: LobbyStatus, at: Timestamp) {
-        self.settlement.transitions.push(LobbyTransition { realm, lobby, status, at });
+    /// Notes that `lobby` moved to the status that it has.
+    fn told(&mut self, realm: RealmId, lobby: &Lobby, at: Timestamp) {
+        let status = lobby.status();
+        self.settlement.transitions.push(LobbyTransition { realm, lobby: lobby.id, status, at });
+        if self.now.wanted(realm).contains(occurrences::move_to(status)) {
+            self.settlement.events.push(occurrences::lobby_moved(realm, lobby, at));
+        }
     }
 
     /// Attempts in a lobby end early: those that are known here, and those that are only stored.
@@ -457,8 +465,9 @@ impl Table {
         self.seat(command, &lobby, newcomer);
         let is_complete = lobby.room_at(at) == 0 || lobby.due_at().is_some_and(|due_at| due_at <= at);
         let lobby = if lobby.status() == LobbyStatus::Forming && is_complete {
-            self.told(realm, lobby.id, LobbyStatus::Active, at);
-            lobby.started(at)
+            let lobby = lobby.started(at);
+            self.told(realm, &lobby, at);
+            lobby
         } else {
             lobby
         };
@@ -490,6 +499,9 @@ impl Table {
             banned_at: None,
         };
         self.now.set_player(key, player.clone());
+        if self.now.wanted(command.realm).contains(EventName::PlayerRegistered) {
+            self.settlement.events.push(occurrences::player_registered(command.realm, &player));
+        }
         self.settlement.new_players.push((command.realm, player));
         newcomer.id_if_new
     }

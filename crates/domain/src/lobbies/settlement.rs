@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::economy::{Fingerprint, Once, Repeat};
 use crate::players::{Player, PlayerId};
 use crate::tenancy::RealmId;
+use crate::webhooks::OutboxEvent;
 
 /// How one command ended.
 pub type PlayOutcome = Result<PlayAnswer, PlayRefusal>;
@@ -189,6 +190,8 @@ pub struct PlaySettlement {
     pub requests: Vec<ScoreRequest>,
     /// How lobbies moved on, in order: each is told exactly once.
     pub transitions: Vec<LobbyTransition>,
+    /// Events to insert, of those that are wanted: in the order in which it happened.
+    pub events: Vec<OutboxEvent>,
     /// The ranks to be looked up once all places are stored, for [`Self::answer_rank`].
     pub ranks: Vec<WantedRank>,
 }

@@ -13,6 +13,7 @@ use crate::economy::{Fingerprint, KeyDigest, PlayerKey};
 use crate::lobbies::EventId;
 use crate::players::{Player, PlayerId};
 use crate::tenancy::RealmId;
+use crate::webhooks::EventNames;
 
 /// A thing that may change: as it was loaded, and as it is by now.
 #[derive(Debug, Clone)]
@@ -67,6 +68,7 @@ pub struct PlaySnapshot {
     participants: Shelf<(RealmId, LobbyId, PlayerKey), Participant>,
     attempts: Shelf<(RealmId, AttemptId), Attempt>,
     places: Shelf<(RealmId, RankingId, PlayerKey), Place>,
+    wanted: HashMap<RealmId, EventNames>,
 }
 
 impl PlaySnapshot {
@@ -135,6 +137,15 @@ impl PlaySnapshot {
     /// Adds a player's place in a ranking.
     pub fn put_place(&mut self, realm: RealmId, ranking: RankingId, player: PlayerKey, place: Option<Place>) {
         self.places.put((realm, ranking, player), place);
+    }
+
+    /// Adds of which events some endpoint of a realm of the first look is told.
+    pub fn put_wanted(&mut self, realm: RealmId, wanted: EventNames) {
+        self.wanted.insert(realm, wanted);
+    }
+
+    pub(super) fn wanted(&self, realm: RealmId) -> EventNames {
+        *self.wanted.get(&realm).expect("a realm outside the footprint was asked for")
     }
 
     /// A player of the first look.

@@ -8,6 +8,7 @@ use crate::economy::PlayerKey;
 use crate::economy::test_books::{REALM, external_id};
 use crate::players::{ExternalId, Player, PlayerId};
 use crate::tenancy::RealmId;
+use crate::webhooks::EventNames;
 
 /// Everything that is stored, and what was told of lobbies.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -68,6 +69,9 @@ impl Arena {
     }
 
     fn look_first(&self, look: FirstLook, seen: &mut PlaySnapshot) {
+        for realm in look.realms {
+            seen.put_wanted(realm, EventNames::ALL);
+        }
         for key in look.players {
             let player = self.players.get(&key).cloned();
             seen.put_player(key, player);

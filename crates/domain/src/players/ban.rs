@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::economy::Actor;
 use crate::tenancy::RealmId;
 use crate::text::FreeText;
+use crate::webhooks::{EventName, EventNames, OutboxEvent, occurrences};
 
 /// There is no player of that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -139,14 +140,17 @@ pub struct BanEffect {
     pub ban: Option<Ban>,
     /// The entry of the audit log.
     pub audit: AuditEntry,
+    /// The event to store: of the first ban and of a lift, if it is wanted.
+    pub event: Option<OutboxEvent>,
 }
 
 impl BanCommand {
-    /// Decides on the player as stored. The first ban sets the time; another only refreshes the reason.
+    /// Decides on the player as stored. The first ban sets the time; another only refreshes the reason. `wanted` are the events
+    /// that some endpoint of the realm is told of.
     ///
     /// # Errors
     /// [`UnknownPlayer`] when there is none.
-    pub fn decide(&self, player: Option<&Player>) -> Result<BanDecision, UnknownPlayer> {
+    pub fn decide(&self, player: Option<&Player>, wanted: EventNames) -> Result<BanDecision, UnknownPlayer> {
         let player = player.ok_or(UnknownPlayer)?;
         let decision = match (&self.change, player.banned_at) {
             (BanChange::Impose { reason }, banned_at) => {
@@ -154,12 +158,16 @@ impl BanCommand {
                 let ban = Ban { at, reason: reason.clone() };
                 let audit = self.audited(player.id, AuditAction::PlayerBan, Some(reason.clone()));
                 let outcome = BanOutcome { player: player.id, at, applied: banned_at.is_none() };
-                BanDecision { outcome, effect: Some(BanEffect { ban: Some(ban), audit }) }
+                let is_told = outcome.applied && wanted.contains(EventName::PlayerBanned);
+                let event = is_told.then(|| occurrences::player_banned(self.realm, player.id, &ban, self.audit));
+                BanDecision { outcome, effect: Some(BanEffect { ban: Some(ban), audit, event }) }
             }
             (BanChange::Lift, Some(_)) => {
                 let audit = self.audited(player.id, AuditAction::PlayerUnban, None);
                 let outcome = BanOutcome { player: player.id, at: self.at, applied: true };
-                BanDecision { outcome, effect: Some(BanEffect { ban: None, audit }) }
+                let is_told = wanted.contains(EventName::PlayerUnbanned);
+                let event = is_told.then(|| occurrences::player_unbanned(self.realm, &outcome, self.audit));
+                BanDecision { outcome, effect: Some(BanEffect { ban: None, audit, event }) }
             }
             (BanChange::Lift, None) => {
                 let outcome = BanOutcome { player: player.id, at: self.at, applied: false };

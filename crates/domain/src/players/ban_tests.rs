@@ -7,6 +7,7 @@ use super::*;
 use crate::audit_log::AuditAction;
 use crate::economy::test_books::*;
 use crate::economy::{AdjustmentKind, AssetKind, Command, Delivery, GrantId, Origin, Outcome, Rejection, Repeat};
+use crate::webhooks::{EventName, EventNames};
 
 /// `p1`, who has 10 gold and 10 swords.
 fn lives() -> Lives {
@@ -50,12 +51,12 @@ fn one_of_each() -> Vec<(Command, Option<GatedOperation>)> {
 #[test]
 fn the_first_ban_sets_the_time_and_another_one_only_the_reason() {
     let (first, known) = (ban("p1", 1, "cheating"), player(None));
-    let decision = first.decide(Some(&known)).unwrap();
+    let decision = first.decide(Some(&known), EventNames::ALL).unwrap();
     assert_eq!(decision.outcome, BanOutcome { player: known.id, at: minute(1), applied: true });
     let effect = decision.effect.unwrap();
     assert_eq!(effect.ban, Some(Ban { at: minute(1), reason: reason("cheating") }));
     let known = player(Some(1));
-    let decision = ban("p1", 5, "worse").decide(Some(&known)).unwrap();
+    let decision = ban("p1", 5, "worse").decide(Some(&known), EventNames::ALL).unwrap();
     assert_eq!(decision.outcome, BanOutcome { player: known.id, at: minute(1), applied: false });
     let effect = decision.effect.unwrap();
     assert_eq!(effect.ban, Some(Ban { at: minute(1), reason: reason("worse") }));
@@ -64,11 +65,11 @@ fn the_first_ban_sets_the_time_and_another_one_only_the_reason() {
 #[test]
 fn a_lift_ends_a_ban_once_and_lifting_again_changes_nothing() {
     let known = player(Some(1));
-    let decision = lift("p1", 5).decide(Some(&known)).unwrap();
+    let decision = lift("p1", 5).decide(Some(&known), EventNames::ALL).unwrap();
     assert_eq!(decision.outcome, BanOutcome { player: known.id, at: minute(5), applied: true });
     assert_eq!(decision.effect.unwrap().ban, None);
     let known = player(None);
-    let decision = lift("p1", 5).decide(Some(&known)).unwrap();
+    let decision = lift("p1", 5).decide(Some(&known), EventNames::ALL).unwrap();
     assert_eq!(decision.outcome, BanOutcome { player: known.id, at: minute(5), applied: false });
     assert_eq!(decision.effect, None);
 }
@@ -85,7 +86,7 @@ fn a_ban_after_a_lift_begins_anew() {
 #[test]
 fn nobody_is_banned_who_is_not_known() {
     for command in [ban("nobody", 1, "x"), lift("nobody", 1)] {
-        assert_eq!(command.decide(None), Err(UnknownPlayer));
+        assert_eq!(command.decide(None, EventNames::ALL), Err(UnknownPlayer));
     }
 }
 
@@ -93,14 +94,14 @@ fn nobody_is_banned_who_is_not_known() {
 fn every_change_of_a_ban_is_audited_with_who_did_it_to_whom_and_why() {
     let command = ban("p1", 1, "cheating");
     for (known, applied) in [(player(None), true), (player(Some(0)), false)] {
-        let decision = command.decide(Some(&known)).unwrap();
+        let decision = command.decide(Some(&known), EventNames::ALL).unwrap();
         let audit = decision.effect.unwrap().audit;
         assert_eq!(decision.outcome.applied, applied);
         assert_eq!((audit.realm, audit.id, audit.at), (command.realm, command.audit, command.at));
         assert_eq!((audit.action, audit.actor), (AuditAction::PlayerBan, command.actor.clone()));
         assert_eq!((audit.player, audit.into, audit.reason), (Some(known.id), None, Some(reason("cheating"))));
     }
-    let audit = lift("p1", 1).decide(Some(&player(Some(0)))).unwrap().effect.unwrap().audit;
+    let audit = lift("p1", 1).decide(Some(&player(Some(0))), EventNames::ALL).unwrap().effect.unwrap().audit;
     assert_eq!((audit.action, audit.reason), (AuditAction::PlayerUnban, None));
 }
 
@@ -180,4 +181,33 @@ fn a_ban_outlasts_being_seen_again() {
     let known = lives.called("p1").unwrap();
     assert_eq!((known.last_seen_at, known.banned_at), (minute(60), Some(minute(1))));
     assert_eq!(lives.books.balance("p1", AssetKind::Item, "sword"), Some(10));
+}
+
+#[test]
+fn a_ban_is_told_of_when_it_begins_and_when_it_ends_and_not_in_between() {
+    let told = |command: BanCommand, banned_at, wanted| {
+        let decision = command.decide(Some(&player(banned_at)), wanted).unwrap();
+        decision.effect.and_then(|effect| effect.event).map(|event| event.name)
+    };
+    let all = EventNames::ALL;
+    assert_eq!(told(ban("p1", 5, "cheating"), None, all), Some(EventName::PlayerBanned));
+    assert_eq!(told(ban("p1", 5, "worse"), Some(1), all), None);
+    assert_eq!(told(lift("p1", 5), Some(1), all), Some(EventName::PlayerUnbanned));
+    assert_eq!(told(lift("p1", 5), None, all), None);
+    for (command, banned_at) in [(ban("p1", 5, "cheating"), None), (lift("p1", 5), Some(1))] {
+        assert_eq!(told(command, banned_at, EventNames::NONE.with(EventName::PlayerMerged)), None, "nobody wants it");
+    }
+}
+
+#[test]
+fn a_ban_that_begins_anew_is_another_event() {
+    let event = |mut command: BanCommand, audit: u128, banned_at| {
+        command.audit = crate::audit_log::AuditId(uuid::Uuid::from_u128(audit));
+        let decision = command.decide(Some(&player(banned_at)), EventNames::ALL).unwrap();
+        decision.effect.unwrap().event.unwrap()
+    };
+    let (first, anew) = (event(ban("p1", 5, "cheating"), 1, None), event(ban("p1", 5, "cheating"), 2, None));
+    assert_ne!(first.id, anew.id);
+    assert!(first.words.is_some_and(|words| words.as_json().contains("cheating")), "what a person wrote is words");
+    assert!(!first.data.as_json().contains("cheating"), "and no fact");
 }

@@ -7,6 +7,7 @@ use crate::economy::{Actor, KeyDigest};
 use crate::lobbies::PlayCounts;
 use crate::tenancy::RealmId;
 use crate::text::FreeText;
+use crate::webhooks::{EventName, EventNames, OutboxEvent, occurrences};
 
 /// Why a player is erased. Goes on the audit entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,6 +84,8 @@ pub struct EraseView {
     pub earlier: Option<Erasure>,
     /// How much that player has played.
     pub play: PlayCounts,
+    /// The events that some endpoint of the realm is told of.
+    pub wanted: EventNames,
 }
 
 /// An erasure of now, and what still refers to the row that it anonymised: attempts, lobbies and rankings stay, and show its
@@ -123,7 +126,7 @@ pub struct EraseDecision {
 /// The player's row gets the placeholder for its id and loses what was known of the player elsewhere and a ban, reason and
 /// all. All free text is blanked: reason, source reference and parameters of every entry of the player's accounts, closed
 /// ones included; source reference, metadata and parameters of items of their grants; reasons in the audit log of what was done to them or to
-/// players that were merged into them. No amount changes.
+/// players that were merged into them; the words of events that are kept of them. No amount changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EraseEffect {
     /// The record of it.
@@ -132,6 +135,9 @@ pub struct EraseEffect {
     pub placeholder: ExternalId,
     /// The entry of the audit log.
     pub audit: AuditEntry,
+    /// The event to store, if it is wanted. It says what the player was called, because the studio has to erase them too; no
+    /// other event that is kept does after this.
+    pub event: Option<OutboxEvent>,
 }
 
 impl Erasure {
@@ -150,7 +156,11 @@ impl EraseCommand {
             (None, None, None) => EraseOutcome::NeverExisted { at: self.at },
             (Some(player), None, _) => {
                 let erasure = Erasure { player: player.id, digest: self.digest, key: self.key, at: self.at };
-                let effect = EraseEffect { erasure, placeholder: erasure.placeholder(), audit: self.audited(player) };
+                let is_told = view.wanted.contains(EventName::PlayerDeleted);
+                let basis = self.basis.as_str();
+                let event = is_told.then(|| occurrences::player_deleted(self.realm, &erasure, &self.player, basis));
+                let (placeholder, audit) = (erasure.placeholder(), self.audited(player));
+                let effect = EraseEffect { erasure, placeholder, audit, event };
                 let outcome = EraseOutcome::Erased(Erased { erasure, play: view.play });
                 return EraseDecision { outcome, effect: Some(effect) };
             }

@@ -6,6 +6,7 @@ use crate::audit_log::AuditAction;
 use crate::economy::test_books::*;
 use crate::economy::{AssetKind, Repeat};
 use crate::lobbies::PlayCounts;
+use crate::webhooks::{EventName, EventNames};
 
 /// `p1`, who has 10 gold and 10 swords.
 fn lives() -> Lives {
@@ -122,4 +123,20 @@ fn placeholders_are_ids_that_no_studio_can_use() {
     let placeholder = erasure.placeholder();
     assert_eq!(placeholder.as_str(), format!("__deleted_{}__", erasure.player.0));
     assert_eq!(ExternalId::try_new(placeholder.as_str()), Err(InvalidExternalId::Reserved));
+}
+
+#[test]
+fn an_erasure_is_told_of_with_what_the_studio_called_the_player_and_only_then() {
+    let player = lives().called("p1").cloned();
+    let command = erase("p1", 5, None);
+    let event = |player: &Option<Player>, wanted| {
+        let view = EraseView { player: player.clone(), wanted, ..EraseView::default() };
+        command.decide(&view).effect.and_then(|effect| effect.event)
+    };
+    let told = event(&player, EventNames::ALL).unwrap();
+    assert_eq!((told.name, told.player), (EventName::PlayerDeleted, player.as_ref().map(|player| player.id)));
+    assert!(told.words.is_some_and(|words| words.as_json().contains(r#""p1""#)), "it can be blanked by itself");
+    assert!(!told.data.as_json().contains("p1"));
+    assert_eq!(event(&player, EventNames::NONE.with(EventName::PlayerBanned)), None);
+    assert_eq!(event(&None, EventNames::ALL), None, "nobody was erased");
 }

@@ -36,6 +36,11 @@ impl InstallationSecret {
         self.of(b"check", &[])
     }
 
+    /// A key for `purpose`, from which neither the secret nor a key for another purpose can be told.
+    pub fn key_for(&self, purpose: &str) -> [u8; 32] {
+        self.of(b"key", &[purpose.as_bytes()]).0
+    }
+
     fn of(&self, purpose: &[u8], parts: &[&[u8]]) -> IdentityDigest {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("an HMAC takes a key of any length");
         mac.update(purpose);

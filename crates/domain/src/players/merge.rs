@@ -18,6 +18,7 @@ use crate::economy::{
 use crate::lobbies::{PlayCounts, PlayMergeEffect, PlayMergeView};
 use crate::tenancy::RealmId;
 use crate::text::{FreeText, JsonObject};
+use crate::webhooks::{EventName, EventNames, OutboxEvent, occurrences};
 
 /// The reason on the pair of entries that empties an account into another.
 pub const MERGE_REASON: &str = "player_merge";
@@ -144,6 +145,8 @@ pub struct MergeView {
     pub play: PlayMergeView,
     /// The last position used in the realm, read after everything that orders commits was taken.
     pub last_position: Position,
+    /// The events that some endpoint of the realm is told of.
+    pub wanted: EventNames,
 }
 
 /// What a merge moved.
@@ -185,7 +188,7 @@ pub struct MergeDecision {
 
 /// What must be stored of a merge, in this order: `closed` leave the open accounts, what is left of the source's open and
 /// closed accounts becomes the target's, `accounts` and `entries` are stored like those of a settlement, the source's
-/// grants and attempts become the target's, and `play` is stored like a settlement of lobbies. What was merged into the source before counts as merged into the target. The source's row
+/// grants, attempts and events that are kept become the target's, and `play` is stored like a settlement of lobbies. What was merged into the source before counts as merged into the target. The source's row
 /// loses its ban and what was known of the player elsewhere; the target inherits the latter if nothing was known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MergeEffect {
@@ -203,6 +206,9 @@ pub struct MergeEffect {
     pub play: PlayMergeEffect,
     /// The entry of the audit log.
     pub audit: AuditEntry,
+    /// Events to store, of those that are wanted: of the merge, then of each of the target's holdings that changed, then of
+    /// lobbies that moved on.
+    pub events: Vec<OutboxEvent>,
 }
 
 /// An account that holds nothing and never will: it is kept for its history.
@@ -264,9 +270,34 @@ impl MergeCommand {
         let Books { closed, accounts, entries, .. } = books;
         let counts = counts(view);
         let audit = self.audited(&merge, counts);
-        let play = view.play.merged_into(self.realm, merge.target, self.at);
-        let effect = MergeEffect { merge, placeholder: merge.placeholder(), closed, accounts, entries, play, audit };
+        let play = view.play.merged_into(self.realm, merge.target, self.at, view.wanted);
+        let mut events = self.told(view, &merge, &counts, &entries);
+        events.extend(play.events.iter().cloned());
+        let placeholder = merge.placeholder();
+        let effect = MergeEffect { merge, placeholder, closed, accounts, entries, play, audit, events };
         Ok(MergeDecision { outcome: Merged { merge, counts, earlier: false }, effect: Some(effect) })
+    }
+
+    /// What is told of it: the merge, and each holding of the target that it changed.
+    fn told(&self, view: &MergeView, merge: &Merge, counts: &MergeCounts, entries: &[Entry]) -> Vec<OutboxEvent> {
+        let wants = |kind: AssetKind| view.wanted.contains(occurrences::change_of(kind));
+        let is_told = view.wanted.contains(EventName::PlayerMerged);
+        let mut told =
+            Vec::from_iter(is_told.then(|| occurrences::player_merged(self.realm, merge, &self.source, counts)));
+        for account in view.source_accounts.iter().filter(|account| wants(account.asset.kind)) {
+            let (asset, state) = (&account.asset, &account.state);
+            let into = view.target_accounts.iter().find(|held| held.asset == *asset);
+            let entry = into.and_then(|into| entries.iter().find(|entry| entry.account == into.state.id));
+            match (into, entry) {
+                (Some(_), Some(entry)) => told.push(occurrences::entry_made(merge.target, asset, entry)),
+                (None, _) if 0 < state.balance.get() => {
+                    let moved = occurrences::account_moved(self.realm, merge, asset, state.balance, state.version);
+                    told.push(moved);
+                }
+                (Some(_), None) | (None, _) => {}
+            }
+        }
+        told
     }
 
     /// The merge that this is a repeat of: one under the same idempotency key whatever happened since, or else one after

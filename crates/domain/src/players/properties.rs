@@ -9,6 +9,7 @@ use super::test_lives::*;
 use super::*;
 use crate::economy::test_books::*;
 use crate::economy::{Action, Asset, Command, Delivery, Entry, INTEGER_MAX, Outcome, Rejection};
+use crate::webhooks::{EventName, EventNames};
 
 const PLAYERS: [&str; 4] = ["a", "b", "c", "d"];
 const ASSETS: [&str; 3] = ["gold", "gems", "wood"];
@@ -277,5 +278,40 @@ proptest! {
         }
         let by_backend = told.lives.outcome(credit(name, "gold", 1));
         prop_assert_ne!(by_backend, Err(Rejection::PlayerBanned(PlayerBanned)));
+    }
+
+    /// Once for each holding of the target that changed, and once for the merge itself; whatever is wanted, the same is
+    /// stored.
+    #[test]
+    fn a_merge_tells_what_the_target_has_more_of(steps in steps(30), (source, target) in pairs(), name in 0..EventName::ALL.len()) {
+        let mut told = Told::of(&steps);
+        let before = told.lives.held(PLAYERS[target]);
+        let command = told.merge_command(source, target, None);
+        let mut view = told.lives.merge_view(&command);
+        let Ok(MergeDecision { effect: Some(effect), .. }) = command.decide(&view) else { return Ok(()) };
+        for wanted in [EventNames::NONE, EventNames::NONE.with(EventName::ALL[name])] {
+            view.wanted = wanted;
+            let events = effect.events.iter().filter(|event| wanted.contains(event.name)).cloned().collect();
+            let fewer = command.decide(&view).unwrap().effect.unwrap();
+            prop_assert_eq!(fewer, MergeEffect { events, ..effect.clone() });
+        }
+        let ids: BTreeSet<_> = effect.events.iter().map(|event| event.id).collect();
+        prop_assert_eq!(ids.len(), effect.events.len());
+        let merged = effect.events.iter().filter(|event| event.name == EventName::PlayerMerged);
+        prop_assert_eq!(merged.count(), 1);
+        let of_target = effect.events.iter().all(|event| event.player == Some(effect.merge.target));
+        prop_assert!(of_target, "{:?}", effect.events);
+        told.lives.merge(&command).unwrap();
+        let mut expected = BTreeMap::new();
+        for (asset, after) in told.lives.held(PLAYERS[target]) {
+            let delta = after - before.get(&asset).copied().unwrap_or(0);
+            if delta != 0 {
+                expected.insert(asset, (delta, after));
+            }
+        }
+        let holdings: Vec<_> = effect.events.iter().filter_map(told_holding).collect();
+        prop_assert_eq!(holdings.len(), expected.len());
+        let holdings: BTreeMap<_, _> = holdings.into_iter().map(|(asset, delta, after)| (asset, (delta, after))).collect();
+        prop_assert_eq!(holdings, expected);
     }
 }

@@ -13,6 +13,7 @@ use crate::economy::{
     Outcome, PlayerKey, Settlement,
 };
 use crate::lobbies::{MockPlayRecords, PlayMergeView, PlayRecords};
+use crate::webhooks::EventNames;
 
 /// The realm, players, their accounts (the closed ones apart) and all that happened to them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -113,7 +114,7 @@ impl Lives {
     }
 
     pub(super) fn change_ban(&mut self, command: &BanCommand) -> Result<BanOutcome, UnknownPlayer> {
-        let decision = command.decide(self.player(&command.player))?;
+        let decision = command.decide(self.player(&command.player), EventNames::ALL)?;
         if let Some(effect) = decision.effect {
             let key = PlayerKey { realm: REALM, external_id: command.player.clone() };
             self.books.players.get_mut(&key).unwrap().banned_at = effect.ban.map(|ban| ban.at);
@@ -133,6 +134,7 @@ impl Lives {
         let grants = self.books.grants.values();
         let grants = grants.filter(|stored| source.as_ref().is_some_and(|it| it.id == stored.grant.player));
         MergeView {
+            wanted: EventNames::ALL,
             earlier: same_request.or(of_both.first()).copied(),
             target_was_erased: self.erasures.iter().any(|erasure| erasure.digest == command.target_digest),
             source_accounts: self.accounts_of(source.as_ref()),

@@ -33,6 +33,9 @@ const ATTEMPTS_MAX: usize = 24;
 /// Reading what was committed: each statement sees the latest, so that what is read after a lock is what the lock protects.
 const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
+/// The same, and what is committed is seen by all others at once, but may be lost in a crash during the next moments.
+const BEGIN_LIGHTLY: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = off";
+
 /// One view for all statements.
 const BEGIN_VIEW: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
@@ -124,7 +127,7 @@ impl Connections {
     ) -> Result<T, StoreError> {
         let mut pauses = Pauses::begin();
         loop {
-            let attempt = timeout(self.silence_max(), self.attempt(&load, &save)).await;
+            let attempt = timeout(self.silence_max(), self.attempt(BEGIN_WRITE, &load, &save)).await;
             let trouble = match attempt.unwrap_or(Err(Trouble::Silent)) {
                 Ok(Attempt::Committed(answer)) => return Ok(answer),
                 Ok(Attempt::Doubtful { id, answer, cause }) => match self.is_kept(&id, &answer, &kept).await {
@@ -140,10 +143,30 @@ impl Connections {
 
     /// Runs a rare write that needs to see nothing first. See [`Connections::write`]; a commit in doubt is an error.
     pub(super) async fn save<'a, T: Send + 'a>(&self, save: impl Save<'a, (), T>) -> Result<T, StoreError> {
+        self.write_or_doubt(BEGIN_WRITE, |_| std::future::ready(Ok((TransactionId::default(), ()))).scope_boxed(), save)
+            .await
+    }
+
+    /// Runs a write that need not be on the disk when it is committed, because it is done once more if it is lost. See
+    /// [`Connections::write`]; the transaction's id is not asked for, because a commit in doubt is an error.
+    pub(super) async fn write_lightly<'a, Loaded: Send + 'a, T: Send + 'a>(
+        &self,
+        load: impl Load<'a, (TransactionId, Loaded)>,
+        save: impl Save<'a, Loaded, T>,
+    ) -> Result<T, StoreError> {
+        self.write_or_doubt(BEGIN_LIGHTLY, load, save).await
+    }
+
+    /// Runs a write; a commit in doubt is an error.
+    async fn write_or_doubt<'a, Loaded: Send + 'a, T: Send + 'a>(
+        &self,
+        begin: &'static str,
+        load: impl Load<'a, (TransactionId, Loaded)>,
+        save: impl Save<'a, Loaded, T>,
+    ) -> Result<T, StoreError> {
         let mut pauses = Pauses::begin();
         loop {
-            let attempt =
-                self.attempt(&|_| std::future::ready(Ok((TransactionId::default(), ()))).scope_boxed(), &save);
+            let attempt = self.attempt(begin, &load, &save);
             match timeout(self.silence_max(), attempt).await.unwrap_or(Err(Trouble::Silent)) {
                 Ok(Attempt::Committed(answer)) => return Ok(answer),
                 Ok(Attempt::Doubtful { cause, .. }) => {
@@ -156,13 +179,14 @@ impl Connections {
 
     async fn attempt<'a, Loaded: Send + 'a, T: Send + 'a>(
         &self,
+        begin: &'static str,
         load: &impl Load<'a, (TransactionId, Loaded)>,
         save: &impl Save<'a, Loaded, T>,
     ) -> Result<Attempt<T>, Trouble> {
         let lease = self.lease().await?;
         let connection: &AsyncPgConnection = &lease;
         // In this order on the wire: what is polled first is sent first.
-        let (_, (id, loaded)) = tokio::try_join!(biased; execute(connection, BEGIN_WRITE), load(connection))?;
+        let (_, (id, loaded)) = tokio::try_join!(biased; execute(connection, begin), load(connection))?;
         let saved = save(connection, loaded).await;
         let answer = match saved {
             Ok(answer) => answer,

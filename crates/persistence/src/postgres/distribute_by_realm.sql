@@ -28,6 +28,10 @@ ALTER TABLE ranking_entries DROP CONSTRAINT IF EXISTS ranking_entries_realm_rank
 ALTER TABLE ranking_entries DROP CONSTRAINT IF EXISTS ranking_entries_realm_player_fkey;
 ALTER TABLE ranking_blocks DROP CONSTRAINT IF EXISTS ranking_blocks_realm_ranking_fkey;
 ALTER TABLE ranking_sections DROP CONSTRAINT IF EXISTS ranking_sections_realm_ranking_fkey;
+ALTER TABLE api_key_notices DROP CONSTRAINT IF EXISTS api_key_notices_realm_api_key_fkey;
+ALTER TABLE grant_expiry_sweeps DROP CONSTRAINT IF EXISTS grant_expiry_sweeps_realm_fkey;
+ALTER TABLE webhook_endpoints DROP CONSTRAINT IF EXISTS webhook_endpoints_realm_fkey;
+ALTER TABLE outbox_positions DROP CONSTRAINT IF EXISTS outbox_positions_realm_fkey;
 
 -- The directory, and what all servers agree on, is small and read everywhere: a copy on every node.
 
@@ -82,6 +86,22 @@ SELECT create_distributed_table('ranking_blocks', 'realm', colocate_with => 'pla
     (SELECT FROM pg_dist_partition WHERE logicalrel = 'ranking_blocks'::regclass);
 SELECT create_distributed_table('ranking_sections', 'realm', colocate_with => 'players') WHERE NOT EXISTS
     (SELECT FROM pg_dist_partition WHERE logicalrel = 'ranking_sections'::regclass);
+SELECT create_distributed_table('api_key_notices', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'api_key_notices'::regclass);
+SELECT create_distributed_table('grant_expiry_sweeps', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'grant_expiry_sweeps'::regclass);
+SELECT create_distributed_table('webhook_endpoints', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'webhook_endpoints'::regclass);
+SELECT create_distributed_table('outbox_positions', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'outbox_positions'::regclass);
+SELECT create_distributed_table('outbox_events', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'outbox_events'::regclass);
+SELECT create_distributed_table('webhook_deliveries', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'webhook_deliveries'::regclass);
+SELECT create_distributed_table('webhook_attempts', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'webhook_attempts'::regclass);
+SELECT create_distributed_table('player_numbers', 'realm', colocate_with => 'players') WHERE NOT EXISTS
+    (SELECT FROM pg_dist_partition WHERE logicalrel = 'player_numbers'::regclass);
 
 ALTER TABLE games ADD CONSTRAINT games_studio_fkey FOREIGN KEY (studio) REFERENCES studios (id);
 ALTER TABLE realms ADD CONSTRAINT realms_game_fkey FOREIGN KEY (game) REFERENCES games (id);
@@ -118,3 +138,8 @@ ALTER TABLE ranking_blocks ADD CONSTRAINT ranking_blocks_realm_ranking_fkey FORE
     REFERENCES rankings (realm, id);
 ALTER TABLE ranking_sections ADD CONSTRAINT ranking_sections_realm_ranking_fkey FOREIGN KEY (realm, ranking)
     REFERENCES rankings (realm, id);
+ALTER TABLE api_key_notices ADD CONSTRAINT api_key_notices_realm_api_key_fkey FOREIGN KEY (realm, api_key)
+    REFERENCES api_keys (realm, id);
+ALTER TABLE grant_expiry_sweeps ADD CONSTRAINT grant_expiry_sweeps_realm_fkey FOREIGN KEY (realm) REFERENCES realms (id);
+ALTER TABLE webhook_endpoints ADD CONSTRAINT webhook_endpoints_realm_fkey FOREIGN KEY (realm) REFERENCES realms (id);
+ALTER TABLE outbox_positions ADD CONSTRAINT outbox_positions_realm_fkey FOREIGN KEY (realm) REFERENCES realms (id);

@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn the_script_is_run_statement_by_statement() {
         let statements = statements();
-        assert_eq!(statements.len(), 70);
+        assert_eq!(statements.len(), 86);
         assert!(statements.iter().all(|statement| statement.starts_with("ALTER ") || statement.starts_with("SELECT ")));
         assert!(!statements.iter().any(|statement| statement.contains("--")));
     }

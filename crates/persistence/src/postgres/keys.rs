@@ -21,14 +21,14 @@ use crate::rows::keys::{KeyRow, key_of};
 type KeyColumns = (
     (BigInt, SqlUuid, SqlUuid, Text),
     (SqlUuid, Text, Binary, Text, Text),
-    (BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Text>, Nullable<SqlUuid>),
+    (BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Text>, Nullable<SqlUuid>),
 );
 
 /// A key with its realm, in the order of [`KeyRow`].
 macro_rules! select_keys {
     () => {
         "SELECT k.realm, g.studio, g.id, r.environment, k.id, k.public_id, k.hash, k.name, k.permission_set, k.created_at,
-            k.expires_at, k.last_used_at, k.revoked_at, k.revoked_reason, k.rotated_from
+            k.expires_at, k.expiry_set_at, k.last_used_at, k.revoked_at, k.revoked_reason, k.rotated_from
         FROM api_keys k JOIN realms r ON r.id = k.realm JOIN games g ON g.id = r.game "
     };
 }
@@ -56,8 +56,17 @@ statement! {
 
 statement! {
     /// Moves the end of a key's life.
-    ExpireKey { realm: i64 => BigInt, id: Uuid => SqlUuid, expires_at: i64 => BigInt }
-    -> () = "UPDATE api_keys SET expires_at = $3 WHERE realm = $1 AND id = $2"
+    ExpireKey { realm: i64 => BigInt, id: Uuid => SqlUuid, expires_at: i64 => BigInt, expiry_set_at: i64 => BigInt }
+    -> () = "UPDATE api_keys SET expires_at = $3, expiry_set_at = $4 WHERE realm = $1 AND id = $2"
+}
+
+statement! {
+    /// Changes what a key is called, and the end of its life.
+    ReviseKey<'a> {
+        realm: i64 => BigInt, id: Uuid => SqlUuid, name: &'a str => Text, expires_at: Option<i64> => Nullable<BigInt>,
+        expiry_set_at: i64 => BigInt,
+    }
+    -> () = "UPDATE api_keys SET name = $3, expires_at = $4, expiry_set_at = $5 WHERE realm = $1 AND id = $2"
 }
 
 statement! {
@@ -109,7 +118,7 @@ async fn find(mut connection: &AsyncPgConnection, public_id: &PublicId) -> Query
     found.into_iter().next().map(key_of).transpose()
 }
 
-async fn all(mut connection: &AsyncPgConnection) -> QueryResult<Vec<KeyRecord>> {
+pub(super) async fn all(mut connection: &AsyncPgConnection) -> QueryResult<Vec<KeyRecord>> {
     let rows: Vec<KeyRow> = AllKeys {}.load(&mut connection).await?;
     rows.into_iter().map(key_of).collect()
 }
@@ -128,7 +137,15 @@ async fn apply(mut connection: &AsyncPgConnection, change: &KeyChange) -> Result
         KeyChange::Rotate { new, old, old_expires_at } => {
             insert(connection, new).await?;
             let (realm, expires_at) = (new.realm.id.0, old_expires_at.unix_micros());
-            Ok(ExpireKey { realm, id: old.0, expires_at }.execute(&mut connection).await.map(drop)?)
+            let expiry_set_at = new.created_at.unix_micros();
+            let statement = ExpireKey { realm, id: old.0, expires_at, expiry_set_at };
+            Ok(statement.execute(&mut connection).await.map(drop)?)
+        }
+        KeyChange::Revise { realm, id, name, expires_at, expiry_set_at } => {
+            let (name, expires_at) = (name.as_str(), expires_at.map(Timestamp::unix_micros));
+            let (realm, id, expiry_set_at) = (realm.0, id.0, expiry_set_at.unix_micros());
+            let statement = ReviseKey { realm, id, name, expires_at, expiry_set_at };
+            Ok(statement.execute(&mut connection).await.map(drop)?)
         }
         KeyChange::Revoke { realm, id, revocation } => {
             let (at, reason) = (revocation.at.unix_micros(), revocation.reason.as_ref().map(FreeText::as_str));

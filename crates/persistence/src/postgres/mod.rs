@@ -19,11 +19,13 @@ mod pool;
 mod statement;
 mod tenancy;
 mod trouble;
+mod webhooks;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::store::{StoreError, StoreHealth};
+use domain::webhooks::Bell;
 use scoped_futures::ScopedFutureExt;
 
 pub use address::{AddressError, PostgresAddress};
@@ -61,6 +63,8 @@ impl Default for PostgresOptions {
 pub struct PostgresStore {
     lanes: Connections,
     readers: Connections,
+    couriers: Connections,
+    bell: Bell,
 }
 
 impl PostgresStore {
@@ -72,7 +76,12 @@ impl PostgresStore {
     pub fn new(address: &PostgresAddress, options: PostgresOptions) -> Result<Self, StoreError> {
         let PostgresOptions { lanes, readers, wait_max, statement_timeout } = options;
         let connections = |count: usize| Connections::new(address, count.max(1), wait_max, statement_timeout);
-        Ok(Self { lanes: connections(lanes)?, readers: connections(readers)? })
+        Ok(Self {
+            lanes: connections(lanes)?,
+            readers: connections(readers)?,
+            couriers: connections(webhooks::CONNECTIONS)?,
+            bell: Bell::default(),
+        })
     }
 }
 

@@ -158,6 +158,7 @@ async fn make(address: &PostgresAddress, statement_timeout: Duration) -> Result<
 }
 
 /// The settings of a session. Every statement has its one plan (see `statement`); a sequential scan is never part of it,
+/// nor is a bitmap, which knows no order and does not learn what is dead (a queue is read from its beginning, where all is dead);
 /// and reading a row that is not wanted counts as much as reading a page, however small a table is when the plan is made. Nor
 /// is a parallel one: to start the workers takes milliseconds, and ten rows of a large index are read in a tenth of one. Nor
 /// are answers of look-ups remembered within a statement: they are hardly ever asked for twice, and making room for them costs a
@@ -167,7 +168,7 @@ fn session(statement_timeout: Duration) -> String {
     let (statement, idle) = (statement_timeout.as_millis(), IDLE_IN_TRANSACTION_MAX.as_millis());
     format!(
         "SET statement_timeout = {statement}; SET idle_in_transaction_session_timeout = {idle};
-        SET enable_seqscan = off; SET cpu_tuple_cost = 1; SET random_page_cost = 1.1; SET jit = off;
+        SET enable_seqscan = off; SET enable_bitmapscan = off; SET cpu_tuple_cost = 1; SET random_page_cost = 1.1; SET jit = off;
         SET max_parallel_workers_per_gather = 0; SET enable_memoize = off;
         SELECT set_config('plan_cache_mode', CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')
             THEN 'auto' ELSE 'force_generic_plan' END, false)"

@@ -11,7 +11,7 @@ use super::{StoredDigest, StoredUuid, named, time, time_if_any};
 pub(crate) type KeyRow = (
     (i64, StoredUuid, StoredUuid, String),
     (StoredUuid, String, StoredDigest, String, String),
-    (i64, Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<StoredUuid>),
+    (i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<StoredUuid>),
 );
 
 /// Reads a key back.
@@ -19,7 +19,7 @@ pub(crate) fn key_of(row: KeyRow) -> Result<KeyRecord, Error> {
     let (realm, identity, life) = row;
     let (realm, studio, game, environment) = realm;
     let (id, public_id, hash, name, permissions) = identity;
-    let (created_at, expires_at, last_used_at, revoked_at, revoked_reason, rotated_from) = life;
+    let (created_at, expires_at, expiry_set_at, last_used_at, revoked_at, revoked_reason, rotated_from) = life;
     let environment = named("environment", &environment, Environment::parse)?;
     Ok(KeyRecord {
         id: KeyId(id.0),
@@ -30,6 +30,7 @@ pub(crate) fn key_of(row: KeyRow) -> Result<KeyRecord, Error> {
         permissions: named("permission set", &permissions, PermissionSet::parse)?,
         created_at: time(created_at),
         expires_at: time_if_any(expires_at),
+        expiry_set_at: time(expiry_set_at.unwrap_or(created_at)),
         last_used_at: time_if_any(last_used_at),
         revocation: revoked_at.map(|at| Revocation { at: time(at), reason: revoked_reason.map(FreeText::restore) }),
         rotated_from: rotated_from.map(|old| KeyId(old.0)),

@@ -10,6 +10,7 @@ pub(crate) mod economy;
 pub(crate) mod keys;
 pub(crate) mod lobbies;
 pub(crate) mod players;
+pub(crate) mod webhooks;
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};

@@ -45,6 +45,12 @@ const READER: &str = "
     PRAGMA temp_store = MEMORY;
 ";
 
+/// A commit does not wait for the disk.
+const LIGHT_COMMITS: &str = "PRAGMA synchronous = NORMAL";
+
+/// A commit waits for the disk, as [`WRITER`] says.
+const DURABLE_COMMITS: &str = "PRAGMA synchronous = FULL";
+
 /// Why a file could not be opened as a database.
 #[derive(Debug, Error)]
 pub(super) enum OpenError {
@@ -76,6 +82,22 @@ pub(super) fn write<T>(
     connection.immediate_transaction(work)
 }
 
+/// Like [`write()`], for work whose loss does no harm: the commit does not wait for the disk. A crash of the machine may take it
+/// back, never a crash of the process, and never what was committed before it.
+pub(super) fn write_lightly<T>(
+    connection: &mut SqliteConnection,
+    work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+) -> QueryResult<T> {
+    connection.batch_execute(LIGHT_COMMITS)?;
+    // Should `work` panic, its transaction stays open, and the connection is not used again (see `is_sound`).
+    let result = write(connection, work);
+    if connection.batch_execute(DURABLE_COMMITS).is_err() {
+        // Nothing durable may be promised on it again.
+        AnsiTransactionManager::transaction_manager_status_mut(connection).set_in_error();
+    }
+    result
+}
+
 /// Runs `work` on one consistent view of the store.
 #[expect(clippy::disallowed_methods, reason = "this is the one function that opens read transactions")]
 pub(super) fn read<T>(
@@ -96,4 +118,51 @@ pub(super) fn is_sound(connection: &mut SqliteConnection) -> bool {
 /// What the ports answer for a failed statement.
 pub(super) fn unavailable(error: Error) -> StoreError {
     StoreError::unavailable(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use diesel::sql_types::Integer;
+
+    use super::*;
+
+    #[derive(QueryableByName)]
+    struct Level {
+        #[diesel(sql_type = Integer)]
+        synchronous: i32,
+    }
+
+    const NORMAL: i32 = 1;
+    const FULL: i32 = 2;
+
+    fn level(connection: &mut SqliteConnection) -> i32 {
+        diesel::sql_query("PRAGMA synchronous").get_result::<Level>(connection).expect("readable").synchronous
+    }
+
+    #[test]
+    fn a_commit_waits_for_the_disk_again_after_one_that_did_not_however_that_ended() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut connection = open(&folder.path().join("file.sqlite3"), Access::Write).expect("it opens");
+        assert_eq!(level(&mut connection), FULL);
+        let works = write_lightly(&mut connection, |connection| Ok(level(connection)));
+        assert_eq!(works, Ok(NORMAL));
+        assert_eq!(level(&mut connection), FULL);
+        let fails = write_lightly(&mut connection, |connection| connection.batch_execute("SELECT nonsense"));
+        assert!(fails.is_err() && is_sound(&mut connection));
+        assert_eq!(level(&mut connection), FULL);
+        let ends_early = write_lightly(&mut connection, |connection| connection.batch_execute("ROLLBACK"));
+        assert!(ends_early.is_err());
+        assert!(!is_sound(&mut connection) || level(&mut connection) == FULL);
+    }
+
+    #[test]
+    fn a_connection_is_not_used_again_after_a_panic_in_a_light_write() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut connection = open(&folder.path().join("file.sqlite3"), Access::Write).expect("it opens");
+        let panics = AssertUnwindSafe(|| write_lightly(&mut connection, |_| -> QueryResult<()> { panic!("as tried") }));
+        assert!(catch_unwind(panics).is_err());
+        assert!(!is_sound(&mut connection));
+    }
 }

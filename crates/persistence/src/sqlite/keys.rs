@@ -18,14 +18,14 @@ use crate::rows::keys::{KeyRow, key_of};
 type KeyColumns = (
     (BigInt, Binary, Binary, Text),
     (Binary, Text, Binary, Text, Text),
-    (BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Text>, Nullable<Binary>),
+    (BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Text>, Nullable<Binary>),
 );
 
 /// A key with its realm, in the order of [`KeyRow`].
 macro_rules! select_keys {
     () => {
         "SELECT k.realm, g.studio, g.id, r.environment, k.id, k.public_id, k.hash, k.name, k.permission_set, k.created_at,
-            k.expires_at, k.last_used_at, k.revoked_at, k.revoked_reason, k.rotated_from
+            k.expires_at, k.expiry_set_at, k.last_used_at, k.revoked_at, k.revoked_reason, k.rotated_from
         FROM api_keys k JOIN realms r ON r.id = k.realm JOIN games g ON g.id = r.game "
     };
 }
@@ -41,6 +41,12 @@ statement! {
 }
 
 statement! {
+    /// The keys of a realm that expire and were not revoked.
+    ExpiringKeys { realm: i64 => BigInt } -> KeyColumns
+    = concat!(select_keys!(), "WHERE k.realm = ? AND k.expires_at IS NOT NULL AND k.revoked_at IS NULL")
+}
+
+statement! {
     /// Stores a new key.
     InsertKey<'a> {
         realm: i64 => BigInt, id: &'a [u8] => Binary, public_id: &'a str => Text, hash: &'a [u8] => Binary,
@@ -53,8 +59,19 @@ statement! {
 
 statement! {
     /// Moves the end of a key's life.
-    ExpireKey<'a> { expires_at: i64 => BigInt, realm: i64 => BigInt, id: &'a [u8] => Binary }
-    -> () = "UPDATE api_keys SET expires_at = ? WHERE realm = ? AND id = ?"
+    ExpireKey<'a> {
+        expires_at: i64 => BigInt, expiry_set_at: i64 => BigInt, realm: i64 => BigInt, id: &'a [u8] => Binary,
+    }
+    -> () = "UPDATE api_keys SET expires_at = ?, expiry_set_at = ? WHERE realm = ? AND id = ?"
+}
+
+statement! {
+    /// Changes what a key is called, and the end of its life.
+    ReviseKey<'a> {
+        name: &'a str => Text, expires_at: Option<i64> => Nullable<BigInt>, expiry_set_at: i64 => BigInt,
+        realm: i64 => BigInt, id: &'a [u8] => Binary,
+    }
+    -> () = "UPDATE api_keys SET name = ?, expires_at = ?, expiry_set_at = ? WHERE realm = ? AND id = ?"
 }
 
 statement! {
@@ -111,13 +128,25 @@ impl KeyStore for SqliteStore {
     }
 }
 
+/// The keys of `realm` that expire and were not revoked.
+pub(super) fn of_realm_that_expire(connection: &mut SqliteConnection, realm: RealmId) -> QueryResult<Vec<KeyRecord>> {
+    let rows = ExpiringKeys { realm: realm.0 }.load::<KeyRow>(connection)?;
+    rows.into_iter().map(key_of).collect()
+}
+
 fn apply(connection: &mut SqliteConnection, change: &KeyChange) -> QueryResult<()> {
     match change {
         KeyChange::Issue(key) => insert(connection, key),
         KeyChange::Rotate { new, old, old_expires_at } => {
             insert(connection, new)?;
             let (expires_at, realm) = (old_expires_at.unix_micros(), new.realm.id.0);
-            ExpireKey { expires_at, realm, id: old.0.as_bytes() }.execute(connection).map(drop)
+            let expiry_set_at = new.created_at.unix_micros();
+            ExpireKey { expires_at, expiry_set_at, realm, id: old.0.as_bytes() }.execute(connection).map(drop)
+        }
+        KeyChange::Revise { realm, id, name, expires_at, expiry_set_at } => {
+            let (name, expires_at) = (name.as_str(), expires_at.map(Timestamp::unix_micros));
+            let (expiry_set_at, id) = (expiry_set_at.unix_micros(), id.0.as_bytes().as_slice());
+            ReviseKey { name, expires_at, expiry_set_at, realm: realm.0, id }.execute(connection).map(drop)
         }
         KeyChange::Revoke { realm, id, revocation } => {
             let (at, reason) = (revocation.at.unix_micros(), revocation.reason.as_ref().map(FreeText::as_str));

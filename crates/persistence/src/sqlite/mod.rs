@@ -1,7 +1,8 @@
 //! The embedded store: one SQLite file, one writer thread, a few reader threads.
 //!
 //! Durability is SQLite's own: WAL with `synchronous=FULL`, so a transaction that was answered survives a crash of the
-//! process or the machine, and reopening after one needs nothing. Other processes (the command line) may write beside a
+//! process or the machine, and reopening after one needs nothing. Only how far deliveries of webhooks are may be lost by a
+//! crash of the machine: they are repeated then, under the same ids. Other processes (the command line) may write beside a
 //! running server; only a second server is kept out, by [`ServeLock`].
 
 mod audit_log;
@@ -18,6 +19,7 @@ mod serve_lock;
 mod statement;
 mod tenancy;
 mod threads;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use diesel::connection::SimpleConnection;
 use domain::store::{StoreError, StoreHealth};
+use domain::webhooks::Bell;
 
 pub use migrations::Migrations;
 pub use serve_lock::{ServeLock, ServeLockError};
@@ -44,6 +47,7 @@ pub struct SqliteStore {
     writer: ConnectionThreads,
     readers: ConnectionThreads,
     cleaner: Cleaner,
+    bell: Bell,
 }
 
 impl SqliteStore {
@@ -55,7 +59,7 @@ impl SqliteStore {
         let writer = ConnectionThreads::start("purser-writer", 1, path, Access::Write)?;
         let readers = ConnectionThreads::start("purser-reader", READERS, path, Access::Read)?;
         let cleaner = Cleaner::start(path, writer.clone(), readers.clone())?;
-        Ok(Self { path: path.into(), writer, readers, cleaner })
+        Ok(Self { path: path.into(), writer, readers, cleaner, bell: Bell::default() })
     }
 
     /// The file.

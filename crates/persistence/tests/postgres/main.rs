@@ -28,3 +28,5 @@ mod proxy;
 mod schema;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod webhooks;

@@ -15,6 +15,7 @@ use diesel::sqlite::SqliteConnection;
 use domain::audit_log::AuditEntry;
 use domain::economy::AssetKind;
 use domain::players::EraseOutcome;
+use domain::webhooks::Dialect;
 use futures_util::future::join_all;
 use serde_json::json;
 use testkit::contract::{World, run};
@@ -22,6 +23,7 @@ use testkit::{Draft, coins, create_grant, credit, external_id, grant_item, impor
 
 use crate::fixture::{SqliteFixture, stores};
 use crate::life_commands::{ban, erase, merge};
+use crate::webhook_drafts::subscribe;
 
 const MARK: &[u8] = b"mark-";
 const DIGITS: usize = 6;
@@ -151,6 +153,24 @@ fn nothing_of_many_erased_players_is_left_in_the_files_while_others_write() {
         let intact =
             diesel::sql_query("SELECT count(*) AS number FROM pragma_integrity_check WHERE integrity_check = 'ok'");
         assert_eq!(intact.get_result::<Number>(&mut outside).expect("checked").number, 1);
+    });
+}
+
+#[test]
+fn what_events_said_of_an_erased_player_is_gone_from_the_files() {
+    on_a_file(async |world, path| {
+        subscribe(&world, Dialect::Json, "wallet.changed inventory.changed player.banned player.merged").await;
+        populate(&world, 300).await;
+        let banned = world.stores.lives.change_ban(&ban(world.realm, &name(1), &marks(1, 50))).await;
+        assert!(banned.expect("the store works").is_ok());
+        let merged = world.stores.lives.merge(&merge(world.realm, &name(1), &name(2))).await.expect("the store works");
+        assert!(merged.is_ok(), "{merged:?}");
+        assert_eq!(marked(&path).len(), 300);
+        for number in (0..300).step_by(2) {
+            erased(&world, number).await;
+        }
+        let expected: BTreeSet<usize> = (3..300).step_by(2).collect();
+        assert_eq!(marked(&path), expected);
     });
 }
 

@@ -8,3 +8,5 @@ mod life_commands;
 mod life_faults;
 mod lives;
 mod migrations;
+mod webhook_drafts;
+mod webhooks;

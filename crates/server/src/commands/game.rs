@@ -3,7 +3,7 @@
 use domain::tenancy::{Game, Slug};
 use serde::Serialize;
 
-use super::{iso, print_json, print_table};
+use super::{print_json, print_table};
 use crate::cli::GameAction;
 use crate::config::Settings;
 use crate::store::{self, IfAbsent};
@@ -25,7 +25,7 @@ impl GameView {
             name: game.slug.to_string(),
             studio_id: game.studio.0.to_string(),
             studio: studio.to_string(),
-            created_at: iso(game.created_at),
+            created_at: game.created_at.to_string(),
         }
     }
 }

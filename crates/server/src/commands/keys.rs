@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use domain::clock::{Clock, Timestamp};
-use domain::economy::Actor;
-use domain::keys::{KeyRecord, MintedKey, NewKey, PermissionSet};
+use domain::keys::{KeyRecord, KeyRevision, MintedKey, NewKey, PermissionSet};
 use domain::tenancy::{DirectoryError, Environment, Realm, Slug, Tenancy};
 use domain::text::FreeText;
 use serde::Serialize;
 
-use super::{iso, print_json, print_table};
+use super::{actor, print_json, print_table};
 use crate::cli::KeysAction;
 use crate::config::Settings;
 use crate::store::{self, IfAbsent};
@@ -59,7 +58,7 @@ struct Wanted {
     create: bool,
 }
 
-/// Issues, lists, rotates or revokes keys.
+/// Issues, lists, changes, rotates or revokes keys.
 pub(crate) async fn run(settings: &Settings, action: KeysAction) -> anyhow::Result<()> {
     match action {
         KeysAction::Issue {
@@ -79,13 +78,27 @@ pub(crate) async fn run(settings: &Settings, action: KeysAction) -> anyhow::Resu
         KeysAction::List { output } => list(settings, output.json).await,
         KeysAction::Rotate { id, overlap, output } => {
             let store = store::open(settings, IfAbsent::Refuse).await?;
-            let (minted, record) = store::keys(&store).0.rotate(&actor(), id, overlap).await?;
+            let (minted, record) = store::keys(&store).0.rotate(&actor(), None, id, overlap).await?;
             show_issued(&minted, &record, output.json)
+        }
+        KeysAction::Change { id, name, expires_in, never_expires, output } => {
+            let store = store::open(settings, IfAbsent::Refuse).await?;
+            let name = name.as_deref().map(FreeText::try_new).transpose().context("--name")?;
+            let until = expires_in.map(|lifetime| Some(SystemClock.now().plus(lifetime)));
+            let revision = KeyRevision { name, expires_at: if never_expires { Some(None) } else { until } };
+            let record = store::keys(&store).0.revise(&actor(), None, id, revision).await?;
+            if output.json {
+                let names = names(&store::tenancy(&store)).await?;
+                return print_json(&view(&record, &names, SystemClock.now()));
+            }
+            let expiry = record.expires_at.map_or_else(|| "never expires".to_owned(), |at| format!("expires {at}"));
+            println!("changed {}: it {expiry}", record.display_prefix());
+            Ok(())
         }
         KeysAction::Revoke { id, reason, output } => {
             let store = store::open(settings, IfAbsent::Refuse).await?;
             let reason = reason.as_deref().map(FreeText::try_new).transpose().context("--reason")?;
-            let record = store::keys(&store).0.revoke(&actor(), id, reason).await?;
+            let record = store::keys(&store).0.revoke(&actor(), None, id, reason).await?;
             if output.json {
                 let names = names(&store::tenancy(&store)).await?;
                 return print_json(&view(&record, &names, SystemClock.now()));
@@ -94,11 +107,6 @@ pub(crate) async fn run(settings: &Settings, action: KeysAction) -> anyhow::Resu
             Ok(())
         }
     }
-}
-
-/// Who changes keys here, as the audit log says it.
-fn actor() -> Actor {
-    Actor::new("command_line")
 }
 
 async fn issue(settings: &Settings, wanted: Wanted) -> anyhow::Result<(MintedKey, KeyRecord)> {
@@ -139,7 +147,7 @@ fn show_issued(minted: &MintedKey, record: &KeyRecord, json: bool) -> anyhow::Re
         prefix: record.display_prefix(),
         environment: record.realm.environment.as_str(),
         permission_set: record.permissions.as_str(),
-        expires_at: record.expires_at.map(iso),
+        expires_at: record.expires_at.map(|at| at.to_string()),
     };
     if json {
         return print_json(&view);
@@ -196,10 +204,10 @@ fn view(key: &KeyRecord, names: &[(domain::tenancy::GameId, Slug, Slug)], now: T
         environment: key.realm.environment.as_str(),
         permission_set: key.permissions.as_str(),
         status,
-        created_at: iso(key.created_at),
-        expires_at: key.expires_at.map(iso),
-        last_used_at: key.last_used_at.map(iso),
-        revoked_at: key.revocation.as_ref().map(|revocation| iso(revocation.at)),
+        created_at: key.created_at.to_string(),
+        expires_at: key.expires_at.map(|at| at.to_string()),
+        last_used_at: key.last_used_at.map(|at| at.to_string()),
+        revoked_at: key.revocation.as_ref().map(|revocation| revocation.at.to_string()),
         revoked_reason: key
             .revocation
             .as_ref()

@@ -7,19 +7,15 @@ pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod studio;
 pub(crate) mod verify;
+pub(crate) mod webhooks;
 
 use comfy_table::{Table, presets};
-use domain::clock::Timestamp;
+use domain::economy::Actor;
 use serde::Serialize;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 
-const ISO: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-
-/// A time as it is written on the wire: ISO-8601, UTC, milliseconds.
-fn iso(at: Timestamp) -> String {
-    at.to_date_time().format(ISO).expect("every date between the years 0 and 9999 can be formatted")
+/// Who changes things by the command line, as the audit log says it.
+fn actor() -> Actor {
+    Actor::new("command_line")
 }
 
 /// Prints `value` as JSON.

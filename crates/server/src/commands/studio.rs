@@ -3,7 +3,7 @@
 use domain::tenancy::Studio;
 use serde::Serialize;
 
-use super::{iso, print_json, print_table};
+use super::{print_json, print_table};
 use crate::cli::StudioAction;
 use crate::config::Settings;
 use crate::store::{self, IfAbsent};
@@ -18,7 +18,7 @@ struct StudioView {
 
 impl From<&Studio> for StudioView {
     fn from(studio: &Studio) -> Self {
-        Self { id: studio.id.0.to_string(), name: studio.slug.to_string(), created_at: iso(studio.created_at) }
+        Self { id: studio.id.0.to_string(), name: studio.slug.to_string(), created_at: studio.created_at.to_string() }
     }
 }
 

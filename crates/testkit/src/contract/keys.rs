@@ -29,6 +29,7 @@ fn key(realm: Realm, seconds: u64) -> KeyRecord {
         permissions: PermissionSet::ServerIntegration,
         created_at: at(seconds),
         expires_at: None,
+        expiry_set_at: at(seconds),
         last_used_at: None,
         revocation: None,
         rotated_from: None,
@@ -91,7 +92,7 @@ pub async fn a_rotation_moves_the_end_of_the_old_key(world: World) {
     let new = KeyRecord { rotated_from: Some(old.id), ..key(sandbox, 3) };
     let rotation = KeyChange::Rotate { new: Box::new(new.clone()), old: old.id, old_expires_at: at(60) };
     keys.apply(&rotation, &audited(AuditAction::KeyRotate, &new)).await.expect("the store works");
-    let ended = KeyRecord { expires_at: Some(at(60)), ..old };
+    let ended = KeyRecord { expires_at: Some(at(60)), expiry_set_at: new.created_at, ..old };
     assert_eq!(keys.all().await.expect("the store works"), [ended, bystander, new.clone()]);
     assert_eq!(found(keys, &new).await, new);
 }

@@ -322,6 +322,126 @@ macro_rules! store_contract {
                 pages_of_what_was_played_follow_each_other,
             }
         );
+        $crate::clauses!(
+            $make,
+            endpoints {
+                endpoints_come_back_exactly,
+                an_endpoint_is_revised_in_part,
+                a_refused_change_of_an_endpoint_leaves_no_trace,
+                a_rotation_keeps_the_secrets_before,
+                a_change_of_an_endpoint_is_audited,
+                a_realm_has_only_so_many_endpoints,
+                the_last_endpoint_is_made_once_at_two_handles,
+                concurrent_changes_of_an_endpoint_are_not_lost,
+                a_removed_endpoint_is_seen_nowhere,
+                webhooks_of_realms_are_apart,
+            }
+        );
+        $crate::clauses!(
+            $make,
+            outbox {
+                each_change_is_told_with_its_ledger_entry,
+                what_nobody_is_told_of_is_not_stored,
+                events_are_kept_for_an_endpoint_that_is_disabled,
+                a_subscription_is_of_its_realm,
+                a_refused_command_stores_no_event,
+                a_repeated_command_stores_no_second_event,
+                an_import_is_told_to_nobody,
+                a_new_player_is_told_of_once,
+                a_grant_is_told_of_when_it_is_created_and_when_it_is_claimed,
+                a_batch_of_the_largest_size_tells_everything,
+                concurrent_writers_tell_every_entry_once,
+                the_bell_rings_when_something_is_to_be_told,
+                a_random_workload_is_told_as_in_memory,
+            }
+        );
+        $crate::clauses!(
+            $make,
+            outbox_lives {
+                a_ban_is_told_of_the_first_time_only,
+                a_merge_is_told_of_with_the_holdings_that_it_changed,
+                a_refused_merge_tells_nothing,
+                a_merge_makes_older_events_the_targets,
+                an_erasure_is_told_of_and_blanks_what_was_said_before,
+                an_erasure_of_nobody_tells_nothing,
+                what_is_told_during_an_erasure_is_blanked_or_somebody_elses,
+                a_pushed_lobby_is_told_of_at_each_step,
+                what_the_clock_did_to_lobbies_is_told_of_once,
+                a_late_sweep_tells_what_is_wanted_of_every_step,
+                a_merge_that_moves_a_lobby_on_tells_of_it,
+                what_is_played_is_told_of,
+            }
+        );
+        $crate::clauses!(
+            $make,
+            deliveries {
+                an_event_goes_to_every_endpoint_that_is_subscribed,
+                what_is_taken_is_complete,
+                a_player_has_one_number_towards_forms,
+                deliveries_come_longest_due_first,
+                no_endpoint_has_more_than_its_share,
+                what_was_taken_is_due_again_when_its_time_is_over,
+                takers_at_two_handles_get_different_deliveries,
+                a_delivery_becomes_what_its_attempt_came_to,
+                attempts_of_a_delivery_come_back_exactly,
+                a_late_report_changes_nothing_but_the_log,
+                an_endpoint_is_failing_until_a_success,
+                reports_of_one_endpoint_count_in_order,
+                an_endpoint_that_is_gone_or_fails_for_days_is_disabled,
+                deliveries_to_a_disabled_endpoint_wait,
+                concurrent_reports_are_all_kept,
+                delivery_pages_follow_each_other,
+                the_lag_is_of_what_waits_for_enabled_endpoints,
+                a_report_about_what_was_removed_changes_nothing,
+            }
+        );
+        $crate::clauses!(
+            $make,
+            replays {
+                one_delivery_is_queued_again,
+                a_delivery_that_waits_is_queued_at_once,
+                a_delivery_of_nobody_is_not_queued,
+                a_range_is_queued_again,
+                a_delivery_that_is_being_attempted_is_left_alone,
+                a_range_leaves_alone_what_waits,
+                a_range_makes_deliveries_that_there_were_none_of,
+                a_replay_of_what_is_not_published_yet_tells_it_once,
+                a_replay_queues_only_so_many,
+            }
+        );
+        $crate::clauses!(
+            $make,
+            feed {
+                feed_pages_follow_each_other,
+                the_feed_has_only_the_names_that_are_asked_for,
+                what_becomes_known_later_comes_after_all_that_was_there,
+                an_event_is_found_by_its_id,
+                a_reader_of_the_feed_misses_nothing_while_writes_go_on,
+            }
+        );
+        $crate::clauses!(
+            $make,
+            expiries {
+                a_grant_that_expires_is_told_of_once,
+                what_expired_before_the_first_look_is_not_told,
+                many_expiries_are_told_once_by_whoever_tells,
+                a_grant_that_was_merged_expires_as_the_targets,
+                a_key_that_will_expire_is_told_of_at_each_threshold,
+                a_key_is_told_of_once_by_whoever_tells,
+                a_key_whose_end_moves_is_told_of_anew,
+                expiries_that_nobody_is_told_of_are_not_stored,
+                expiries_are_delivered,
+            }
+        );
+        $crate::clauses!(
+            $make,
+            discards {
+                what_is_old_is_discarded_and_what_is_not_stays,
+                discarded_rows_are_counted,
+                what_was_discarded_is_not_told_any_more,
+                what_is_left_of_a_removed_endpoint_is_discarded,
+            }
+        );
     };
 }
 
@@ -347,7 +467,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// The file of each part of the contract.
-    const PARTS: [&str; 28] = [
+    const PARTS: [&str; 36] = [
         include_str!("audit.rs"),
         include_str!("audit_log.rs"),
         include_str!("bans.rs"),
@@ -376,6 +496,14 @@ mod tests {
         include_str!("rankings.rs"),
         include_str!("play_lives.rs"),
         include_str!("settling.rs"),
+        include_str!("endpoints.rs"),
+        include_str!("outbox.rs"),
+        include_str!("outbox_lives.rs"),
+        include_str!("deliveries.rs"),
+        include_str!("replays.rs"),
+        include_str!("feed.rs"),
+        include_str!("expiries.rs"),
+        include_str!("discards.rs"),
     ];
 
     #[test]

@@ -14,6 +14,7 @@ use domain::lobbies::{EventStore, LeaderboardStore, LobbyReads, PlayRecords, Pla
 use domain::players::{PlayerReads, PlayerStore, Profile};
 use domain::store::StoreHealth;
 use domain::tenancy::{Directory, Environment, Game, GameId, Realm, RealmId, Studio, StudioId};
+use domain::webhooks::{Deliveries, EndpointStore, EventFeed, Outbox};
 use tokio::runtime::Builder;
 
 use super::Fixture;
@@ -47,6 +48,14 @@ pub struct Stores {
     pub rankings: Arc<dyn RankingReads>,
     /// Reads what players have played.
     pub records: Arc<dyn PlayRecords>,
+    /// Keeps webhook endpoints.
+    pub endpoints: Arc<dyn EndpointStore>,
+    /// Keeps the outbox.
+    pub outbox: Arc<dyn Outbox>,
+    /// Reads deliveries, and queues them again.
+    pub deliveries: Arc<dyn Deliveries>,
+    /// Reads events that are kept.
+    pub feed: Arc<dyn EventFeed>,
     /// Keeps keys.
     pub keys: Arc<dyn KeyStore>,
     /// Keeps studios, games and realms.
@@ -64,6 +73,7 @@ impl Stores {
         S: EconomyStore + EconomyReads + PlayerReads + PlayerStore + AuditLog + 'static,
         S: KeyStore + Directory + LedgerAudit + StoreHealth,
         S: EventStore + LeaderboardStore + PlayStore + LobbyReads + RankingReads + PlayRecords,
+        S: EndpointStore + Outbox + Deliveries + EventFeed,
     {
         Self {
             economy: store.clone(),
@@ -77,6 +87,10 @@ impl Stores {
             lobbies: store.clone(),
             rankings: store.clone(),
             records: store.clone(),
+            endpoints: store.clone(),
+            outbox: store.clone(),
+            deliveries: store.clone(),
+            feed: store.clone(),
             keys: store.clone(),
             directory: store.clone(),
             audit: store.clone(),
@@ -108,7 +122,8 @@ pub fn run<F: Fixture + 'static>(make: impl Future<Output = F>, clause: impl Asy
 }
 
 impl World {
-    async fn open(fixture: Box<dyn Fixture>) -> Self {
+    /// A new world on the store of `fixture`.
+    pub(crate) async fn open(fixture: Box<dyn Fixture>) -> Self {
         let stores = fixture.open().await;
         let studio = Studio { id: StudioId(new_id()), slug: slug("acme"), created_at: start() };
         assert!(stores.directory.add_studio(&studio).await.expect("the store works"), "the store is new");

@@ -14,11 +14,12 @@ use domain::tenancy::RealmId;
 use domain::text::{FreeText, JsonObject};
 
 use super::lobbies::Play;
+use super::webhooks::Outgoing;
 
 /// Whose account it is, and of what: one place for each asset of a player.
 pub(super) type AccountPlace = (RealmId, PlayerId, Asset);
 
-/// Players, accounts, entries and grants, what happened to players, and what they played.
+/// Players, accounts, entries and grants, what happened to players, what they played, and what is told of all that.
 #[derive(Default)]
 pub(super) struct Books {
     pub(super) players: BTreeMap<PlayerKey, Player>,
@@ -39,6 +40,7 @@ pub(super) struct Books {
     pub(super) erasures: Vec<(RealmId, Erasure)>,
     pub(super) audit_log: BTreeMap<(RealmId, AuditId), AuditEntry>,
     pub(super) play: Play,
+    pub(super) outgoing: Outgoing,
 }
 
 /// An account and its history.
@@ -68,6 +70,7 @@ impl Books {
         let mut snapshot = Snapshot::default();
         for realm in footprint.realms {
             snapshot.put_position(realm, self.last_position(realm));
+            snapshot.put_wanted(realm, self.outgoing.wanted(realm));
         }
         for key in footprint.players {
             let player = self.players.get(&key).cloned();
@@ -113,6 +116,7 @@ impl Books {
         for import in &settlement.imported_players {
             self.save_import(import);
         }
+        self.outgoing.save_events(&settlement.events);
     }
 
     /// The player named `player`.

@@ -18,6 +18,7 @@ impl EconomyStore for MemoryStore {
         let books = &mut self.lock().books;
         let settlement = batch.settle(books.load(batch.footprint()));
         books.save(&settlement);
+        self.ring_if(!settlement.events.is_empty());
         Ok(settlement)
     }
 }

@@ -29,7 +29,14 @@ impl KeyStore for MemoryStore {
             KeyChange::Issue(new) => keys.push(KeyRecord::clone(new)),
             KeyChange::Rotate { new, old, old_expires_at } => {
                 keys.push(KeyRecord::clone(new));
-                of_id(keys, new.realm.id, *old).for_each(|key| key.expires_at = Some(*old_expires_at));
+                of_id(keys, new.realm.id, *old).for_each(|key| {
+                    (key.expires_at, key.expiry_set_at) = (Some(*old_expires_at), new.created_at);
+                });
+            }
+            KeyChange::Revise { realm, id, name, expires_at, expiry_set_at } => {
+                of_id(keys, *realm, *id).for_each(|key| {
+                    (key.name, key.expires_at, key.expiry_set_at) = (name.clone(), *expires_at, *expiry_set_at);
+                })
             }
             KeyChange::Revoke { realm, id, revocation } => {
                 of_id(keys, *realm, *id).for_each(|key| key.revocation = Some(revocation.clone()));

@@ -22,6 +22,7 @@ impl Books {
             None => drop(self.ban_reasons.remove(&player.id)),
         }
         self.save_audit(&effect.audit);
+        self.outgoing.save_events(&effect.event);
     }
 
     /// What a merge must see.
@@ -44,6 +45,7 @@ impl Books {
         let of_both: Vec<_> = of_both.map(|(_, merge)| *merge).collect();
         let same_request = of_both.iter().find(|merge| command.key.is_some() && merge.key == command.key);
         MergeView {
+            wanted: self.outgoing.wanted(realm),
             earlier: same_request.or(of_both.first()).copied(),
             target_was_erased: self
                 .erasures
@@ -85,6 +87,8 @@ impl Books {
         }
         self.merges.push((realm, merge));
         self.save_audit(&effect.audit);
+        self.outgoing.hand_over_events(realm, merge.source, merge.target);
+        self.outgoing.save_events(&effect.events);
     }
 
     /// What an erasure must see.
@@ -95,6 +99,7 @@ impl Books {
         let same_request = of_id.iter().find(|erasure| command.key.is_some() && erasure.key == command.key);
         let player = self.player(command.realm, &command.player).cloned();
         EraseView {
+            wanted: self.outgoing.wanted(command.realm),
             play: player
                 .as_ref()
                 .map_or_else(PlayCounts::default, |player| self.play.counts_of(command.realm, player.id)),
@@ -125,6 +130,8 @@ impl Books {
         }
         self.erasures.push((realm, effect.erasure));
         self.save_audit(&effect.audit);
+        self.outgoing.blank_words(realm, player);
+        self.outgoing.save_events(&effect.event);
     }
 
     /// Keeps an entry of the audit log.

@@ -8,6 +8,7 @@ mod keys;
 mod lives;
 mod lobbies;
 mod players;
+mod webhooks;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,14 +17,16 @@ use domain::keys::KeyRecord;
 use domain::players::IdentityDigest;
 use domain::store::{StoreError, StoreHealth};
 use domain::tenancy::{Game, Realm, Studio};
+use domain::webhooks::Bell;
 
 use crate::contract::{Fixture, Stores};
 use books::Books;
 
-/// Keeps everything in memory. A clone is another handle on the same data.
+/// Keeps everything in memory. A clone is the same store; its fixture opens it again as another process would.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
+    bell: Bell,
 }
 
 #[derive(Default)]
@@ -45,6 +48,13 @@ impl MemoryStore {
     /// All ports of this store.
     pub fn stores(&self) -> Stores {
         Stores::of(Arc::new(self.clone()))
+    }
+
+    /// Wakes whoever waits for something to tell.
+    fn ring_if(&self, has_news: bool) {
+        if has_news {
+            self.bell.ring();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -73,6 +83,7 @@ impl MemoryFixture {
 #[async_trait]
 impl Fixture for MemoryFixture {
     async fn open(&self) -> Stores {
-        self.0.stores()
+        let MemoryStore { state, .. } = self.0.clone();
+        MemoryStore { state, bell: Bell::default() }.stores()
     }
 }

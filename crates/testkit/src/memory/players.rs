@@ -18,10 +18,12 @@ use super::economy::{holdings, row};
 impl PlayerStore for MemoryStore {
     async fn change_ban(&self, command: &BanCommand) -> Result<Result<BanOutcome, UnknownPlayer>, StoreError> {
         let books = &mut self.lock().books;
-        let decided = command.decide(books.player(command.realm, &command.player));
+        let wanted = books.outgoing.wanted(command.realm);
+        let decided = command.decide(books.player(command.realm, &command.player), wanted);
         Ok(decided.map(|decision| {
             if let Some(effect) = &decision.effect {
                 books.save_ban(command, effect);
+                self.ring_if(effect.event.is_some());
             }
             decision.outcome
         }))
@@ -33,6 +35,7 @@ impl PlayerStore for MemoryStore {
         Ok(decided.map(|decision| {
             if let Some(effect) = &decision.effect {
                 books.save_merge(command, effect);
+                self.ring_if(!effect.events.is_empty());
             }
             decision.outcome
         }))
@@ -43,6 +46,7 @@ impl PlayerStore for MemoryStore {
         let decision = command.decide(&books.erase_view(command));
         if let Some(effect) = &decision.effect {
             books.save_erasure(command, effect);
+            self.ring_if(effect.event.is_some());
         }
         Ok(decision.outcome)
     }

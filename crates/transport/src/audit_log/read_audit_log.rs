@@ -20,8 +20,8 @@ use crate::query::Query;
 /// Read the audit log.
 ///
 /// Who did what to whom, why and when, newest first: every ban, unban, merge, erasure, export and bulk import in the
-/// environment of the key, and every change of its keys, its events and its leaderboards. Follow `next` as `after` for the
-/// page that follows. Players are named by Purser's own id, and by what the studio calls them *now*: a placeholder once they
+/// environment of the key, and every change of its keys, its webhooks, its events and its leaderboards. Follow `next` as `after`
+/// for the page that follows. Players are named by Purser's own id, and by what the studio calls them *now*: a placeholder once they
 /// are merged or erased. An erasure blanks the reasons of what was done to the player before.
 #[utoipa::path(
     tag = "Admin",

@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi as _};
 use utoipa_actix_web::AppExt;
 
 use crate::problem::ErrorResponse;
-use crate::routes;
+use crate::{routes, webhooks};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -35,11 +35,13 @@ use crate::routes;
         (name = "Events", description = "Attempts at events: start, progress, finish."),
         (name = "Leaderboards", description = "Scores and ranks."),
         (name = "Configuration", description = "Events and leaderboards, with a key of the permission set `admin`."),
+        (name = "Webhooks", description = "Your servers are told of what happens; the same events as a feed."),
+        (name = "Keys", description = "The life of API keys, with a key of the permission set `admin`."),
         (name = "Admin", description = "For operators, with a key of the permission set `admin`."),
     ),
     components(schemas(ErrorResponse)),
     security(("apiKey" = []), ("bearer" = [])),
-    modifiers(&Keys),
+    modifiers(&Keys, &Told),
 )]
 struct Document;
 
@@ -56,6 +58,15 @@ impl Modify for Keys {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("apiKey", header);
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+    }
+}
+
+/// What is told to webhooks.
+struct Told;
+
+impl Modify for Told {
+    fn modify(&self, document: &mut OpenApi) {
+        webhooks::document(document);
     }
 }
 

@@ -1,10 +1,11 @@
 //! Every way a request can fail: its status, its code, its body.
 
 use domain::economy::{Amount, Asset, AssetKey, AssetKind, Balance, Failure, INTEGER_MAX, Rejection};
-use domain::keys::Denied;
+use domain::keys::{Denied, KeyError};
 use domain::lobbies::{BoardMode, ConfigurationRefusal, InvalidPart, LobbyId, MetricKey, PlayFailure, PlayRefusal};
 use domain::players::{ExportInterruption, MergeRefusal, PlayerBanned};
 use domain::store::StoreError;
+use domain::webhooks::{EndpointRefusal, TargetRefused, Unreadable, WebhookFailure};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -68,6 +69,27 @@ fn every_problem() -> Vec<Problem> {
     ]
 }
 
+/// What webhooks and keys say no with, one of each, like [`every_problem`].
+fn every_webhook_and_key_failure() -> Vec<(String, Problem)> {
+    let webhooks = [
+        WebhookFailure::Refused(EndpointRefusal::NotFound),
+        WebhookFailure::Refused(EndpointRefusal::TooMany),
+        WebhookFailure::Refused(EndpointRefusal::NotInDialect),
+        WebhookFailure::Target(TargetRefused("resolves to 10.0.0.1, which is private".to_owned())),
+        WebhookFailure::DeliveryNotFound,
+        WebhookFailure::Unreadable(Unreadable),
+        WebhookFailure::Store(StoreError::unavailable("secret cause")),
+    ];
+    let keys = [
+        KeyError::NotFound,
+        KeyError::Revoked,
+        KeyError::Expired,
+        KeyError::Store(StoreError::unavailable("secret cause")),
+    ];
+    let webhooks = webhooks.into_iter().map(|failure| (format!("{failure:?}"), failure.into()));
+    webhooks.chain(keys.into_iter().map(|error| (format!("{error:?}"), error.into()))).collect()
+}
+
 /// One of each, like [`every_problem`].
 fn every_play_failure() -> Vec<PlayFailure> {
     let refused = [
@@ -120,6 +142,15 @@ async fn every_failure_of_play_has_its_status_code_and_body() {
     for failure in every_play_failure() {
         let name = format!("{failure:?}");
         table.push_str(&format!("{name}\n  {}\n", shown(&failure.into()).await));
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[actix_web::test]
+async fn every_failure_of_webhooks_and_keys_has_its_status_code_and_body() {
+    let mut table = String::new();
+    for (name, problem) in every_webhook_and_key_failure() {
+        table.push_str(&format!("{name}\n  {}\n", shown(&problem).await));
     }
     insta::assert_snapshot!(table);
 }

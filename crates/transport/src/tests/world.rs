@@ -20,7 +20,7 @@ use domain::economy::{
     SettledResult, Settlement, Snapshot,
 };
 use domain::ids::Ids;
-use domain::keys::{KeyId, KeyRecord, KeyRing, MintedKey, MockKeyStore, PermissionSet, Revocation};
+use domain::keys::{KeyId, KeyRecord, KeyRing, KeyStore, Keys, MintedKey, MockKeyStore, PermissionSet, Revocation};
 use domain::lobbies::{
     Lobbies, MockEventStore, MockLeaderboardStore, MockLobbyObserver, MockLobbyReads, MockPlayRecords, MockPlayStore,
     MockRankingReads, PlayPorts, PlayQueue, PlayRecords,
@@ -29,6 +29,10 @@ use domain::players::{InstallationSecret, MockPlayerReads, MockPlayerStore, Play
 use domain::store::{MockStoreHealth, StoreError};
 use domain::tenancy::{Environment, GameId, Realm, RealmId, StudioId};
 use domain::text::FreeText;
+use domain::webhooks::{
+    EventNames, MockCourier, MockDeliveries, MockEndpointStore, MockEventFeed, MockVault, Sealed, WebhookPorts,
+    Webhooks,
+};
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use uuid::Uuid;
@@ -60,7 +64,8 @@ impl Ids for CountingIds {
     }
 
     fn random(&self) -> [u8; 64] {
-        unreachable!("no route makes a secret")
+        let seed = u8::try_from(self.0.fetch_add(1, Ordering::Relaxed)).unwrap();
+        std::array::from_fn(|index| u8::try_from(index).unwrap().wrapping_mul(3) ^ seed)
     }
 }
 
@@ -157,6 +162,7 @@ impl Kept {
         let mut snapshot = Snapshot::default();
         for realm in footprint.realms {
             snapshot.put_position(realm, self.position);
+            snapshot.put_wanted(realm, EventNames::NONE);
         }
         for key in footprint.players {
             snapshot.put_player(key.clone(), self.players.get(&key).cloned());
@@ -223,6 +229,7 @@ impl Key {
             },
             created_at: now(),
             expires_at: (self == Self::Expired).then(now),
+            expiry_set_at: now(),
             last_used_at: None,
             revocation: (self == Self::Revoked).then_some(revocation),
             rotated_from: None,
@@ -235,7 +242,8 @@ pub(super) fn realm(environment: Environment) -> Realm {
     Realm { id: RealmId(1), studio: StudioId(Uuid::from_u128(0x57)), game: GameId(Uuid::from_u128(0x6A)), environment }
 }
 
-fn key_store() -> MockKeyStore {
+/// A store of the keys of a world.
+pub(super) fn key_store() -> MockKeyStore {
     let mut keys = MockKeyStore::new();
     keys.expect_find().returning(|public_id| {
         let records = KEYS.iter().filter_map(|key| key.record());
@@ -251,6 +259,17 @@ fn quiet_log() -> MockAuditLog {
     log
 }
 
+/// What a vault of these tests has in it, whatever was put there.
+const OPENED: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A vault that seals nothing.
+fn glass_vault() -> MockVault {
+    let mut vault = MockVault::new();
+    vault.expect_seal().returning(|_, secret, _| Sealed(secret.as_bytes().to_vec()));
+    vault.expect_open().returning(|_, _| Ok(OPENED.to_owned()));
+    vault
+}
+
 /// What a world is made of, and what may be replaced in it.
 pub(super) struct World {
     pub(super) mood: StoreMood,
@@ -264,6 +283,11 @@ pub(super) struct World {
     pub(super) lobbies: MockLobbyReads,
     pub(super) rankings: MockRankingReads,
     pub(super) records: MockPlayRecords,
+    pub(super) endpoints: MockEndpointStore,
+    pub(super) deliveries: MockDeliveries,
+    pub(super) feed: MockEventFeed,
+    pub(super) courier: MockCourier,
+    pub(super) vault: MockVault,
     pub(super) health: MockStoreHealth,
     pub(super) keys: MockKeyStore,
     pub(super) queue_depth: usize,
@@ -298,6 +322,11 @@ impl Default for World {
             lobbies: MockLobbyReads::new(),
             rankings: MockRankingReads::new(),
             records: nothing_played(),
+            endpoints: MockEndpointStore::new(),
+            deliveries: MockDeliveries::new(),
+            feed: MockEventFeed::new(),
+            courier: MockCourier::new(),
+            vault: glass_vault(),
             health: MockStoreHealth::new(),
             keys: key_store(),
             queue_depth: QUEUE_DEPTH,
@@ -337,13 +366,24 @@ impl World {
         for lane in play_lanes {
             actix_web::rt::spawn(lane.run(ports.play.clone(), observer.clone(), Arc::new(lobby_observer())));
         }
+        let told = WebhookPorts {
+            endpoints: Arc::new(self.endpoints),
+            deliveries: Arc::new(self.deliveries),
+            feed: Arc::new(self.feed),
+            courier: Arc::new(self.courier),
+            vault: Arc::new(self.vault),
+        };
+        let key_store: Arc<dyn KeyStore> = Arc::new(self.keys);
+        let key_ring = Arc::new(KeyRing::new(key_store.clone(), clock.clone()));
         let app = App {
+            webhooks: Arc::new(Webhooks::new(told, clock.clone(), ids.clone())),
+            keys: Arc::new(Keys::new(key_store, key_ring.clone(), clock.clone(), ids.clone())),
             economy: Arc::new(Economy::new(queue, Arc::new(self.reads), clock.clone(), ids.clone())),
             players,
             lives: Arc::new(lives),
             lobbies: Arc::new(Lobbies::new(play_queue, ports, clock.clone(), ids.clone())),
             audit_trail: Arc::new(AuditTrail::new(audit_log, clock.clone(), ids)),
-            key_ring: Arc::new(KeyRing::new(Arc::new(self.keys), clock.clone())),
+            key_ring,
             health: Arc::new(self.health),
             clock,
             render_metrics: Arc::new(|| "purser_up 1\n".to_owned()),
@@ -390,10 +430,14 @@ pub(super) fn request(method: &str, path: &str) -> TestRequest {
 
 /// A request to `path` below the game of these tests, with a key for administration.
 pub(super) fn administer(method: &str, path: &str) -> TestRequest {
-    let game = realm(Environment::Sandbox).game.0;
+    administer_as(Key::Admin, realm(Environment::Sandbox).game, method, path)
+}
+
+/// The same, of any game and with any key.
+pub(super) fn administer_as(key: Key, game: GameId, method: &str, path: &str) -> TestRequest {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
-    let asked = TestRequest::with_uri(&format!("/admin/v1/games/{game}/{path}")).method(method);
-    asked.insert_header(("X-API-Key", Key::Admin.text()))
+    let asked = TestRequest::with_uri(&format!("/admin/v1/games/{}/{path}", game.0)).method(method);
+    asked.insert_header(("X-API-Key", key.text()))
 }
 
 /// A request with a good key and a body.

@@ -15,7 +15,8 @@ use crate::postgres::trouble::Trouble;
 use crate::rows::StoredDigest;
 use crate::rows::economy::{GrantRow, grant_entries_to_json};
 
-type GrantColumns = (
+/// The SQL types of [`GrantRow`].
+pub(in crate::postgres) type GrantColumns = (
     SqlUuid,
     SqlUuid,
     Text,
@@ -37,6 +38,8 @@ macro_rules! grant_columns {
         claimed_at, acked_by, expires_at, created_at"
     };
 }
+
+pub(in crate::postgres) use grant_columns;
 
 statement! {
     /// Grants by their ids.

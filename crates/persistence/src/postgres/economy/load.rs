@@ -14,11 +14,13 @@ use domain::economy::{
 };
 use domain::players::{ExternalId, Player};
 use domain::tenancy::RealmId;
+use domain::webhooks::EventNames;
 
 use super::{grants, imports};
 use crate::postgres::attempts::TransactionId;
 use crate::postgres::players;
 use crate::postgres::statement::statement;
+use crate::postgres::webhooks::endpoints;
 use crate::rows::{StoredDigest, StoredUuid};
 
 /// How many positions are drawn at once: at least as many as a batch can have entries.
@@ -80,6 +82,7 @@ struct Loaded {
     grants_once: Vec<(i64, Fingerprint, Grant)>,
     imports_once: Vec<(i64, StoredDigest)>,
     grants: Vec<Grant>,
+    wanted: EventNames,
     last_position: Position,
     transaction: TransactionId,
 }
@@ -133,20 +136,32 @@ fn by_realm(footprint: &Footprint) -> BTreeMap<RealmId, RealmFootprint> {
 
 async fn load(connection: &AsyncPgConnection, realm: RealmId, wanted: &RealmFootprint) -> QueryResult<Loaded> {
     // In this order on the wire: what is polled first is sent first. Only the lock has to be first.
-    let (players, accounts_and_entries, grants_once, imports_once, grants, (last_position, transaction)) = tokio::try_join!(
+    let (players, accounts_and_entries, grants_once, imports_once, grants, names, block) = tokio::try_join!(
         biased;
         players::lock(connection, realm, &wanted.players),
         find_accounts_and_entries(connection, realm, wanted),
         grants::find_once(connection, realm, &wanted.grants_once),
         imports::find_once(connection, realm, &wanted.imports_once),
         grants::find(connection, realm, &wanted.grants),
+        endpoints::wanted(connection, realm),
         next_block(connection),
     )?;
-    Ok(Loaded { players, accounts_and_entries, grants_once, imports_once, grants, last_position, transaction })
+    let (last_position, transaction) = block;
+    Ok(Loaded {
+        players,
+        accounts_and_entries,
+        grants_once,
+        imports_once,
+        grants,
+        wanted: names,
+        last_position,
+        transaction,
+    })
 }
 
 fn put(snapshot: &mut Snapshot, realm: RealmId, wanted: RealmFootprint, loaded: Loaded) {
     snapshot.put_position(realm, loaded.last_position);
+    snapshot.put_wanted(realm, loaded.wanted);
     let mut players: HashMap<ExternalId, Player> =
         loaded.players.into_iter().map(|player| (player.external_id.clone(), player)).collect();
     for external_id in wanted.players {

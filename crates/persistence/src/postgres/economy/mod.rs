@@ -36,7 +36,11 @@ impl EconomyStore for PostgresStore {
             |connection, before| save::decided(connection, batch, before).scope_boxed(),
             |connection, settlement| save::is_kept(connection, settlement).scope_boxed(),
         );
-        write.await
+        let settlement = write.await?;
+        if !settlement.events.is_empty() {
+            self.bell.ring();
+        }
+        Ok(settlement)
     }
 }
 

@@ -11,12 +11,14 @@ use domain::economy::{AccountChange, Batch, ClaimedGrant, Entry, ImportedPlayer,
 use domain::players::Player;
 use domain::tenancy::RealmId;
 use domain::text::{FreeText, JsonObject};
+use domain::webhooks::OutboxEvent;
 use uuid::Uuid;
 
 use super::{grants, imports};
 use crate::postgres::players;
 use crate::postgres::statement::statement;
 use crate::postgres::trouble::Trouble;
+use crate::postgres::webhooks::outbox;
 use crate::rows::StoredUuid;
 
 statement! {
@@ -74,6 +76,7 @@ struct RealmSettlement<'a> {
     new_grants: Vec<&'a StoredGrant>,
     claimed_grants: Vec<&'a ClaimedGrant>,
     imported_players: Vec<&'a ImportedPlayer>,
+    events: Vec<&'a OutboxEvent>,
 }
 
 /// Settles `batch` on what was loaded, and stores the settlement.
@@ -124,6 +127,9 @@ fn by_realm(settlement: &Settlement) -> BTreeMap<RealmId, RealmSettlement<'_>> {
     for import in &settlement.imported_players {
         realms.entry(import.realm).or_default().imported_players.push(import);
     }
+    for event in &settlement.events {
+        realms.entry(event.realm).or_default().events.push(event);
+    }
     realms
 }
 
@@ -138,6 +144,7 @@ async fn save(connection: &AsyncPgConnection, realm: RealmId, part: &RealmSettle
         grants::claim(connection, realm, &part.claimed_grants),
         imports::insert(connection, realm, &part.imported_players),
         imports::update_contexts(connection, realm, &part.imported_players),
+        outbox::insert(connection, realm, &part.events),
     )?;
     Ok(())
 }

@@ -20,6 +20,7 @@ use domain::tenancy::RealmId;
 use super::{attempts, configuration, lobby, ranking, requests};
 use crate::postgres::attempts::{TransactionId, transaction_id};
 use crate::postgres::players;
+use crate::postgres::webhooks::endpoints;
 
 /// All that `batch` must see, as it is now, locked as far as it may change; and the transaction that holds the locks.
 pub(super) async fn snapshot(
@@ -92,7 +93,7 @@ impl FirstOfRealm {
     ) -> QueryResult<(TransactionId, Found)> {
         let realm = self.realm;
         // In this order on the wire: what is polled first is sent first. Only the lock has to be first.
-        let (locked, events, leaderboards, attempts, requests, lobby_keys, transaction) = tokio::try_join!(
+        let (locked, events, leaderboards, attempts, requests, lobby_keys, told, transaction) = tokio::try_join!(
             biased;
             players::lock(connection, realm, &self.players),
             configuration::events_by_key(connection, realm, &self.events),
@@ -100,8 +101,10 @@ impl FirstOfRealm {
             attempts::find(connection, realm, &self.attempts, &self.starts),
             requests::find(connection, realm, &self.requests),
             lobby::by_keys(connection, realm, &self.lobby_keys),
+            endpoints::wanted(connection, realm),
             transaction_id(connection),
         )?;
+        seen.put_wanted(realm, told);
         let known = locked.iter().map(|player| (player.external_id.clone(), player.id)).collect();
         let mut players: HashMap<ExternalId, Player> =
             locked.into_iter().map(|player| (player.external_id.clone(), player)).collect();

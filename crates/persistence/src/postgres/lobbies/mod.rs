@@ -45,7 +45,11 @@ impl PlayStore for PostgresStore {
             |connection, before| save::decided(connection, batch, before).scope_boxed(),
             |connection, settlement| save::is_kept(connection, settlement).scope_boxed(),
         );
-        write.await
+        let settlement = write.await?;
+        if !settlement.events.is_empty() {
+            self.bell.ring();
+        }
+        Ok(settlement)
     }
 
     async fn sweep_lobbies(&self, now: Timestamp, limit: u32) -> Result<Vec<LobbyTransition>, StoreError> {
@@ -54,7 +58,11 @@ impl PlayStore for PostgresStore {
             |connection, locked| sweep::store(connection, locked, now).scope_boxed(),
             |connection, swept| sweep::is_kept(connection, swept).scope_boxed(),
         );
-        Ok(write.await?.transitions)
+        let swept = write.await?;
+        if !swept.events.is_empty() {
+            self.bell.ring();
+        }
+        Ok(swept.transitions)
     }
 }
 

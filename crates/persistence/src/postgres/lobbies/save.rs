@@ -14,10 +14,12 @@ use domain::lobbies::{
 };
 use domain::players::Player;
 use domain::tenancy::RealmId;
+use domain::webhooks::OutboxEvent;
 
 use super::{attempts, lobby, ranking, requests};
 use crate::postgres::players;
 use crate::postgres::trouble::Trouble;
+use crate::postgres::webhooks::outbox;
 
 /// The part of a settlement that is in one realm.
 #[derive(Default)]
@@ -30,6 +32,7 @@ struct OfRealm<'a> {
     rankings: Vec<&'a Ranking>,
     places: Vec<PlaceChange>,
     requests: Vec<&'a ScoreRequest>,
+    events: Vec<&'a OutboxEvent>,
     ranks: Vec<WantedRank>,
 }
 
@@ -58,6 +61,9 @@ fn by_realm(settlement: &PlaySettlement) -> BTreeMap<RealmId, OfRealm<'_>> {
     }
     for request in &settlement.requests {
         realms.entry(request.realm).or_default().requests.push(request);
+    }
+    for event in &settlement.events {
+        realms.entry(event.realm).or_default().events.push(event);
     }
     for wanted in &settlement.ranks {
         realms.entry(wanted.realm).or_default().ranks.push(*wanted);
@@ -104,6 +110,7 @@ impl OfRealm<'_> {
             lobby::seat(connection, realm, &self.participants),
             attempts::store(connection, realm, &self.attempts),
             requests::insert(connection, realm, &self.requests),
+            outbox::insert(connection, realm, &self.events),
             ranking::lock_change_and_rank(connection, realm, &self.rankings, &self.places, &wanted, now),
         )?;
         Ok(ranks)

@@ -11,12 +11,14 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Timestamp;
 use domain::lobbies::{Lobby, LobbyChange, LobbyTransition, transitions};
 use domain::tenancy::RealmId;
+use domain::webhooks::{EventNames, OutboxEvent, occurrences};
 use uuid::Uuid;
 
 use super::lobby::{self, LobbyColumns, lobby_columns};
 use crate::postgres::attempts::{TransactionId, transaction_id};
 use crate::postgres::statement::statement;
 use crate::postgres::trouble::Trouble;
+use crate::postgres::webhooks::{endpoints, outbox};
 use crate::rows::StoredUuid;
 use crate::rows::lobbies::LobbyRow;
 
@@ -42,18 +44,25 @@ pub(super) struct Swept {
     lobbies: Vec<LobbyChange>,
     /// How these moved on.
     pub(super) transitions: Vec<LobbyTransition>,
+    /// The same as events, of those that are wanted.
+    pub(super) events: Vec<OutboxEvent>,
 }
+
+/// A lobby, locked, with the events that some endpoint of its realm is told of.
+pub(super) type Locked = (RealmId, EventNames, Lobby);
 
 /// The lobbies that are due at `now`, locked.
 pub(super) async fn load(
     connection: &AsyncPgConnection,
     now: Timestamp,
     limit: u32,
-) -> QueryResult<(TransactionId, Vec<(RealmId, Lobby)>)> {
+) -> QueryResult<(TransactionId, Vec<Locked>)> {
     let (transaction, due) = tokio::try_join!(biased; transaction_id(connection), find_due(connection, now, limit))?;
     let mut locked = Vec::with_capacity(due.len());
     for (realm, ids) in due {
-        locked.extend(lock_due(connection, realm, ids).await?.into_iter().map(|lobby| (realm, lobby)));
+        let (lobbies, wanted) =
+            tokio::try_join!(biased; lock_due(connection, realm, ids), endpoints::wanted(connection, realm))?;
+        locked.extend(lobbies.into_iter().map(|lobby| (realm, wanted, lobby)));
     }
     Ok((transaction, locked))
 }
@@ -80,13 +89,14 @@ async fn lock_due(mut connection: &AsyncPgConnection, realm: RealmId, ids: Vec<U
 /// Stores every step that the clock took these lobbies through, if any.
 pub(super) async fn store(
     connection: &AsyncPgConnection,
-    locked: Vec<(RealmId, Lobby)>,
+    locked: Vec<Locked>,
     now: Timestamp,
 ) -> Result<Swept, Trouble> {
     let mut swept = Swept::default();
-    for (realm, stored) in locked {
+    for (realm, wanted, stored) in locked {
         let steps = stored.steps(now);
         swept.transitions.extend(transitions(realm, &steps));
+        swept.events.extend(occurrences::lobby_steps(wanted, realm, &steps));
         if let Some(last) = steps.into_iter().last() {
             let lobby = Lobby { version: stored.version + 1, ..last };
             swept.lobbies.push(LobbyChange { realm, lobby, version_before: Some(stored.version) });
@@ -99,6 +109,7 @@ pub(super) async fn store(
     for (realm, changes) in realms {
         lobby::store(connection, realm, &changes).await?;
     }
+    outbox::insert_all(connection, &swept.events).await?;
     Ok(swept)
 }
 

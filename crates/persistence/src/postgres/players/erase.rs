@@ -19,6 +19,7 @@ use domain::economy::Position;
 use domain::players::{EraseCommand, EraseDecision, EraseEffect, EraseOutcome, EraseView, Erasure, PlayerId};
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
+use domain::webhooks::Bell;
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
@@ -28,6 +29,7 @@ use crate::postgres::lobbies::records;
 use crate::postgres::pool::Connections;
 use crate::postgres::statement::statement;
 use crate::postgres::trouble::Trouble;
+use crate::postgres::webhooks::{endpoints, outbox};
 use crate::postgres::{audit_log, economy};
 use crate::rows::StoredUuid;
 use crate::rows::players::{ErasureRow, erasure_of};
@@ -109,8 +111,12 @@ struct Loaded {
     last_position: Position,
 }
 
-/// Erases a player.
-pub(super) async fn erase(lanes: &Connections, command: &EraseCommand) -> Result<EraseOutcome, StoreError> {
+/// Erases a player, and rings the bell if somebody is to be told.
+pub(super) async fn erase(
+    lanes: &Connections,
+    bell: &Bell,
+    command: &EraseCommand,
+) -> Result<EraseOutcome, StoreError> {
     let mut progress = Progress::default();
     loop {
         let so_far = &progress;
@@ -121,7 +127,12 @@ pub(super) async fn erase(lanes: &Connections, command: &EraseCommand) -> Result
         );
         match write.await? {
             Step::Blanked(further) => progress = further,
-            Step::Decided(decision) => return Ok(decision.outcome),
+            Step::Decided(decision) => {
+                if decision.effect.is_some_and(|effect| effect.event.is_some()) {
+                    bell.ring();
+                }
+                return Ok(decision.outcome);
+            }
         }
     }
 }
@@ -134,16 +145,17 @@ async fn load(
 ) -> QueryResult<(TransactionId, Loaded)> {
     let (realm, player) = (command.realm, &command.player);
     // In this order on the wire: what is polled first is sent first. Only the lock has to be first.
-    let (locked, earlier, histories, grants, play, (last_position, transaction)) = tokio::try_join!(
+    let (locked, earlier, histories, grants, play, wanted, (last_position, transaction)) = tokio::try_join!(
         biased;
         lock(connection, realm, std::slice::from_ref(player)),
         find(connection, command),
         histories(connection, command),
         blank::next_grants(connection, realm, player, so_far.grants, PIECE),
         records::counts(connection, realm, player),
+        endpoints::wanted(connection, realm),
         economy::load::next_block(connection),
     )?;
-    let view = EraseView { player: locked.into_iter().next(), earlier, play };
+    let view = EraseView { player: locked.into_iter().next(), earlier, play, wanted };
     Ok((transaction, Loaded { view, histories, grants, last_position }))
 }
 
@@ -247,12 +259,25 @@ async fn finish(
     let player = effect.erasure.player;
     tokio::try_join!(
         blank::entries(connection, realm, ranges),
-        blank::grants_of(connection, realm, player),
+        grants_and_events(connection, realm, player, effect),
         reasons_and_audit(connection, realm, player, effect),
         anonymise(connection, realm, effect),
         record(connection, realm, &effect.erasure),
     )?;
     Ok(())
+}
+
+/// One after the other. Grants first: whoever tells of one that expired has it locked, so that this waits for the event, which is
+/// blanked then. The erasure's own event keeps its words.
+async fn grants_and_events(
+    connection: &AsyncPgConnection,
+    realm: RealmId,
+    player: PlayerId,
+    effect: &EraseEffect,
+) -> Result<(), Trouble> {
+    blank::grants_of(connection, realm, player).await?;
+    outbox::blank(connection, realm, player).await?;
+    outbox::insert_all(connection, effect.event.as_slice()).await
 }
 
 /// One after the other: the erasure's own reason stays.

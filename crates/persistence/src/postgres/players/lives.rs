@@ -49,7 +49,12 @@ impl PlayerStore for PostgresStore {
             |connection, player| ban::decided(connection, command, player).scope_boxed(),
             |connection, decision| ban::is_kept(connection, decision).scope_boxed(),
         );
-        Ok(write.await?.map(|decision| decision.outcome))
+        let decision = write.await?;
+        let effect = decision.as_ref().ok().and_then(|decision| decision.effect.as_ref());
+        if effect.is_some_and(|effect| effect.event.is_some()) {
+            self.bell.ring();
+        }
+        Ok(decision.map(|decision| decision.outcome))
     }
 
     async fn merge(&self, command: &MergeCommand) -> Result<Result<Merged, MergeRefusal>, StoreError> {
@@ -58,13 +63,18 @@ impl PlayerStore for PostgresStore {
             |connection, view| merge::decided(connection, command, view).scope_boxed(),
             |connection, decision| merge::is_kept(connection, decision).scope_boxed(),
         );
-        Ok(write.await?.map(|decision| decision.outcome))
+        let decision = write.await?;
+        let effect = decision.as_ref().ok().and_then(|decision| decision.effect.as_ref());
+        if effect.is_some_and(|effect| !effect.events.is_empty()) {
+            self.bell.ring();
+        }
+        Ok(decision.map(|decision| decision.outcome))
     }
 
     async fn erase(&self, command: &EraseCommand) -> Result<EraseOutcome, StoreError> {
         // On a task of its own: a caller who goes away must not leave a player who lost their texts but not their name.
-        let (lanes, command) = (self.lanes.clone(), command.clone());
-        detached(async move { erase::erase(&lanes, &command).await }).await
+        let (lanes, bell, command) = (self.lanes.clone(), self.bell.clone(), command.clone());
+        detached(async move { erase::erase(&lanes, &bell, &command).await }).await
     }
 
     async fn agree_on_secret(&self, check: IdentityDigest) -> Result<IdentityDigest, StoreError> {

@@ -19,6 +19,7 @@ use crate::postgres::attempts::TransactionId;
 use crate::postgres::lobbies::records;
 use crate::postgres::statement::statement;
 use crate::postgres::trouble::Trouble;
+use crate::postgres::webhooks::endpoints;
 use crate::postgres::{audit_log, economy};
 use crate::rows::players::{HeldRow, MergeRow, held_account, merge_of};
 use crate::rows::{StoredUuid, named};
@@ -87,7 +88,7 @@ pub(super) async fn load(
     let mut both = [source.clone(), target.clone()];
     both.sort_unstable();
     // In this order on the wire: what is polled first is sent first. Only the lock has to be first.
-    let (locked, earlier, target_was_erased, accounts, source_closed, grants, play, (last_position, transaction)) = tokio::try_join!(
+    let (locked, earlier, target_was_erased, accounts, source_closed, grants, play, wanted, block) = tokio::try_join!(
         biased;
         lock(connection, realm, &both),
         find(connection, command),
@@ -96,11 +97,14 @@ pub(super) async fn load(
         closed_accounts(connection, realm, source),
         count_grants(connection, realm, source),
         records::merge_view(connection, realm, source, target),
+        endpoints::wanted(connection, realm),
         economy::load::next_block(connection),
     )?;
+    let (last_position, transaction) = block;
     let named = |name: &ExternalId| locked.iter().find(|player| player.external_id == *name).cloned();
     let (source_accounts, target_accounts) = accounts;
     let view = MergeView {
+        wanted,
         play,
         source: named(source),
         target: named(target),

@@ -17,6 +17,7 @@ use super::one_row;
 use crate::postgres::lobbies::records;
 use crate::postgres::statement::statement;
 use crate::postgres::trouble::Trouble;
+use crate::postgres::webhooks::outbox;
 use crate::postgres::{audit_log, economy};
 
 statement! {
@@ -93,7 +94,8 @@ pub(super) async fn store(
         move_accounts(connection, realm, effect, view),
         economy::save::accounts(connection, realm, &accounts),
         economy::save::entries(connection, realm, &entries),
-        move_grants(connection, realm, effect, view.grants),
+        move_grants_and_events(connection, realm, effect, view.grants),
+        outbox::insert_all(connection, &effect.events),
         move_play(connection, realm, effect, view),
         change_players(connection, realm, effect),
         record(connection, realm, effect),
@@ -136,6 +138,17 @@ async fn move_accounts(
     }
     let moved = MoveAccounts { realm: realm.0, source, target }.execute(&mut connection).await?;
     all_rows(moved + effect.closed.len(), view.source_accounts.len(), "an account")
+}
+
+/// Grants first: whoever tells of one that expired has it locked, so that this waits for the event, which is moved then.
+async fn move_grants_and_events(
+    connection: &AsyncPgConnection,
+    realm: RealmId,
+    effect: &MergeEffect,
+    all: u64,
+) -> Result<(), Trouble> {
+    move_grants(connection, realm, effect, all).await?;
+    outbox::give(connection, realm, effect.merge.source, effect.merge.target).await
 }
 
 async fn move_grants(

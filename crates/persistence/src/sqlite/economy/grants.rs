@@ -74,6 +74,17 @@ statement! {
 }
 
 statement! {
+    /// Grants that expired unclaimed, in the order in which they did.
+    ExpiredGrants<'a> {
+        realm: i64 => BigInt, expires_at: i64 => BigInt, id: &'a [u8] => Binary, until: i64 => BigInt, limit: i64 => BigInt,
+    }
+    -> GrantColumns
+    = concat!("SELECT ", grant_columns!(), " FROM grants INDEXED BY grants_by_expiry
+        WHERE realm = ? AND claimed_at IS NULL AND expires_at IS NOT NULL
+        AND (expires_at, id) > (?, ?) AND expires_at <= ? ORDER BY expires_at, id LIMIT ?")
+}
+
+statement! {
     /// Stores a new grant.
     InsertGrant<'a> {
         realm: i64 => BigInt, id: &'a [u8] => Binary, player: &'a [u8] => Binary, kind: &'a str => Text,
@@ -94,7 +105,11 @@ statement! {
 }
 
 /// A grant by its id.
-pub(super) fn find(connection: &mut SqliteConnection, realm: RealmId, id: GrantId) -> QueryResult<Option<Grant>> {
+pub(in crate::sqlite) fn find(
+    connection: &mut SqliteConnection,
+    realm: RealmId,
+    id: GrantId,
+) -> QueryResult<Option<Grant>> {
     let statement = FindGrant { realm: realm.0, id: id.0.as_bytes() };
     statement.get_result::<GrantRow>(connection).optional()?.map(Grant::try_from).transpose()
 }
@@ -140,6 +155,24 @@ pub(in crate::sqlite) fn grants_of(
         expired: GrantStatus::Expired.as_str(),
         pending: GrantStatus::Pending.as_str(),
         limit: filter.limit,
+    };
+    statement.load::<GrantRow>(connection)?.into_iter().map(Grant::try_from).collect()
+}
+
+/// At most `limit` grants that expired unclaimed up to `until`, past the place (expiry, id) `after`, in that order.
+pub(in crate::sqlite) fn expired(
+    connection: &mut SqliteConnection,
+    realm: RealmId,
+    (expires_at, id): (Timestamp, Uuid),
+    until: Timestamp,
+    limit: u32,
+) -> QueryResult<Vec<Grant>> {
+    let statement = ExpiredGrants {
+        realm: realm.0,
+        expires_at: expires_at.unix_micros(),
+        id: id.as_bytes(),
+        until: until.unix_micros(),
+        limit: i64::from(limit),
     };
     statement.load::<GrantRow>(connection)?.into_iter().map(Grant::try_from).collect()
 }
@@ -193,4 +226,12 @@ pub(super) fn claim(connection: &mut SqliteConnection, claimed: &ClaimedGrant) -
     let ClaimedGrant { realm, id, at, by } = claimed;
     let statement = ClaimGrant { at: at.unix_micros(), by: by.as_str(), realm: realm.0, id: id.0.as_bytes() };
     exactly_one(statement.execute(connection)?)
+}
+
+/// The statement behind [`expired`], to be explained.
+#[cfg(test)]
+pub(in crate::sqlite) fn sql_of_expired() -> String {
+    let (id, until) = (Uuid::nil(), 0);
+    let statement = ExpiredGrants { realm: 1, expires_at: 0, id: id.as_bytes(), until, limit: 1 };
+    diesel::debug_query::<diesel::sqlite::Sqlite, _>(&statement).to_string()
 }

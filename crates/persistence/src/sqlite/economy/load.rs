@@ -13,8 +13,8 @@ use std::collections::HashMap;
 
 use super::{grants, imports};
 use crate::rows::{StoredDigest, StoredUuid};
-use crate::sqlite::players;
 use crate::sqlite::statement::statement;
+use crate::sqlite::{players, webhooks};
 
 statement! {
     /// The account of a player for an asset.
@@ -40,6 +40,7 @@ pub(super) fn snapshot(connection: &mut SqliteConnection, footprint: Footprint) 
     let mut snapshot = Snapshot::with_capacity(footprint.accounts.len());
     for realm in footprint.realms {
         snapshot.put_position(realm, last_position(connection, realm)?);
+        snapshot.put_wanted(realm, webhooks::wanted(connection, realm)?);
     }
     let mut known: HashMap<PlayerKey, PlayerId> = HashMap::with_capacity(footprint.players.len());
     for key in footprint.players {

@@ -22,28 +22,34 @@ use domain::players::ExternalId;
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
 
-pub(super) use grants::{GrantFilter, grant_counts, grants_of};
+#[cfg(test)]
+pub(super) use grants::sql_of_expired;
+pub(super) use grants::{GrantFilter, expired as expired_grants, find as find_grant, grant_counts, grants_of};
 pub(super) use load::last_position;
 pub(super) use reads::{entries_after, holdings_of};
 pub(super) use save::{exactly_one, store_account, store_entry, store_position};
 
-use super::{SqliteStore, connection};
+use super::{SqliteStore, connection, webhooks};
 
 #[async_trait]
 impl EconomyStore for SqliteStore {
     async fn settle(&self, batch: &Batch) -> Result<Settlement, StoreError> {
         let batch = batch.clone();
-        self.writer.run(move |connection| settle(connection, &batch)).await
+        let write = move |connection: &mut SqliteConnection| {
+            let settlement = settle(connection, &batch)?;
+            let rings = !settlement.events.is_empty();
+            Ok((settlement, rings))
+        };
+        self.write_and_ring(write).await
     }
 }
 
 fn settle(connection: &mut SqliteConnection, batch: &Batch) -> QueryResult<Settlement> {
-    connection::write(connection, |connection| {
-        let before = load::snapshot(connection, batch.footprint())?;
-        let settlement = batch.settle(before);
-        save::settlement(connection, &settlement)?;
-        Ok(settlement)
-    })
+    let before = load::snapshot(connection, batch.footprint())?;
+    let settlement = batch.settle(before);
+    save::settlement(connection, &settlement)?;
+    webhooks::store(connection, &settlement.events)?;
+    Ok(settlement)
 }
 
 #[async_trait]

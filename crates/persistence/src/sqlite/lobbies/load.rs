@@ -8,7 +8,7 @@ use domain::players::PlayerId;
 use domain::tenancy::RealmId;
 
 use super::{attempts, configuration, lobby, participants, ranking, requests};
-use crate::sqlite::players;
+use crate::sqlite::{players, webhooks};
 
 /// Everything that `batch` looks for, as it is now.
 pub(super) fn snapshot(connection: &mut SqliteConnection, batch: &PlayBatch) -> QueryResult<PlaySnapshot> {
@@ -20,6 +20,9 @@ pub(super) fn snapshot(connection: &mut SqliteConnection, batch: &PlayBatch) -> 
 }
 
 fn first(connection: &mut SqliteConnection, look: FirstLook, snapshot: &mut PlaySnapshot) -> QueryResult<()> {
+    for realm in look.realms {
+        snapshot.put_wanted(realm, webhooks::wanted(connection, realm)?);
+    }
     for key in look.players {
         let player = players::find(connection, key.realm, &key.external_id)?;
         snapshot.put_player(key, player);

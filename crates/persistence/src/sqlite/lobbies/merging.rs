@@ -37,7 +37,7 @@ pub(in crate::sqlite) fn view(
     Ok(PlayMergeView { attempts, lobbies, rankings })
 }
 
-/// Stores what a merge makes of it. How lobbies moved on by that is told by nobody: whoever asks sees it.
+/// Stores what a merge makes of it. How lobbies moved on by that is among the events of the merge.
 pub(in crate::sqlite) fn store(
     connection: &mut SqliteConnection,
     realm: RealmId,

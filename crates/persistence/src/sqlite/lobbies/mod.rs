@@ -47,24 +47,27 @@ use super::{SqliteStore, connection};
 impl PlayStore for SqliteStore {
     async fn settle_play(&self, batch: &PlayBatch) -> Result<PlaySettlement, StoreError> {
         let batch = batch.clone();
-        self.writer.run(move |connection| settle(connection, &batch)).await
+        let write = move |connection: &mut SqliteConnection| {
+            let settlement = settle(connection, &batch)?;
+            let rings = !settlement.events.is_empty();
+            Ok((settlement, rings))
+        };
+        self.write_and_ring(write).await
     }
 
     async fn sweep_lobbies(&self, now: Timestamp, limit: u32) -> Result<Vec<LobbyTransition>, StoreError> {
         let work = move |connection: &mut SqliteConnection| sweep::sweep(connection, now, limit);
-        self.writer.run(move |connection| connection::write(connection, work)).await
+        self.write_and_ring(work).await
     }
 }
 
 fn settle(connection: &mut SqliteConnection, batch: &PlayBatch) -> QueryResult<PlaySettlement> {
-    connection::write(connection, |connection| {
-        let snapshot = load::snapshot(connection, batch)?;
-        let mut settlement = batch.settle(snapshot);
-        let at = batch.commands().iter().map(|command| command.at).max().unwrap_or(Timestamp::EPOCH);
-        save::settlement(connection, &settlement, at)?;
-        save::ranks(connection, &mut settlement)?;
-        Ok(settlement)
-    })
+    let snapshot = load::snapshot(connection, batch)?;
+    let mut settlement = batch.settle(snapshot);
+    let at = batch.commands().iter().map(|command| command.at).max().unwrap_or(Timestamp::EPOCH);
+    save::settlement(connection, &settlement, at)?;
+    save::ranks(connection, &mut settlement)?;
+    Ok(settlement)
 }
 
 #[async_trait]

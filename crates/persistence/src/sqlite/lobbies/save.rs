@@ -9,7 +9,7 @@ use domain::lobbies::{Place, PlaySettlement, RankingId, WantedRank};
 use domain::tenancy::RealmId;
 
 use super::{attempts, lobby, participants, ranking, requests, standings};
-use crate::sqlite::players;
+use crate::sqlite::{players, webhooks};
 
 /// Stores all of `settlement`, whose rankings begin at `at` if they are new. Fails on the first row that cannot be stored, and
 /// leaves undoing to the transaction.
@@ -45,7 +45,7 @@ pub(super) fn settlement(
     for request in &settlement.requests {
         requests::insert(connection, request)?;
     }
-    Ok(())
+    webhooks::store(connection, &settlement.events)
 }
 
 /// Completes the outcomes of a stored `settlement` that want a rank.

@@ -1,7 +1,7 @@
 //! Blanks the free text of a player before they are erased, a bounded piece in each transaction, so that a long history
 //! holds no other player up.
 //!
-//! A piece walks each account by position and the grants by id, and remembers how far it came. The ledger only grows at its
+//! A piece walks each account by position, the grants and the events that are kept by id, and remembers how far it came. The ledger only grows at its
 //! end, so what was passed needs no second look; what came meanwhile is for the transaction that erases.
 
 use std::collections::HashMap;
@@ -17,8 +17,9 @@ use uuid::Uuid;
 use super::erase;
 use crate::rows::StoredUuid;
 use crate::sqlite::statement::statement;
+use crate::sqlite::webhooks;
 
-/// How many entries or grants are blanked in one transaction.
+/// How many entries, grants or events are blanked in one transaction.
 const PIECE: i64 = 1_000;
 
 statement! {
@@ -77,6 +78,8 @@ pub(super) struct Blanked {
     accounts: HashMap<Uuid, (Position, i64)>,
     /// The last grant.
     grant: Uuid,
+    /// The last event.
+    event: Uuid,
 }
 
 impl Blanked {
@@ -118,7 +121,13 @@ pub(super) fn piece(
             BlankGrants { realm: realm.0, player: id, after, last }.execute(connection)?;
             Ok((blanked, true))
         }
-        (_, _) => Ok((blanked, false)),
+        (_, _) => match webhooks::blank_piece(connection, realm, player, blanked.event, PIECE)? {
+            Some(last) => {
+                blanked.event = last;
+                Ok((blanked, true))
+            }
+            None => Ok((blanked, false)),
+        },
     }
 }
 
@@ -133,6 +142,7 @@ pub(super) fn rest(
     let mut blanked = Blanked { accounts: reached, ..Blanked::of(player) };
     let accounts = accounts(connection, realm, player)?;
     entries(connection, realm, &accounts, &mut blanked, i64::MAX)?;
+    webhooks::blank_all(connection, realm, player)?;
     // All of the grants: those that a merge brought meanwhile may be older than the ones passed.
     let (player, after, last) = (player.0.as_bytes().as_slice(), Uuid::nil(), Uuid::max());
     let (after, last) = (after.as_bytes().as_slice(), last.as_bytes().as_slice());

@@ -14,7 +14,7 @@ use super::find;
 use crate::rows::players::{ErasureRow, erasure_of};
 use crate::sqlite::economy::exactly_one;
 use crate::sqlite::statement::statement;
-use crate::sqlite::{audit_log, cleaner, lobbies};
+use crate::sqlite::{audit_log, cleaner, lobbies, webhooks};
 
 statement! {
     /// The erasure of an id under an idempotency key, or else the latest. A comparison with no key is NULL, which is last
@@ -53,17 +53,18 @@ statement! {
     -> () = "INSERT INTO player_erasures (realm, player, digest, idempotency_key, erased_at) VALUES (?, ?, ?, ?, ?)"
 }
 
-/// Lets `command` decide on what is stored, and stores what it comes to; entries up to where they are `blanked` are.
+/// Lets `command` decide on what is stored, and stores what it comes to; entries up to where they are `blanked` are. With the
+/// answer, whether that is an event.
 pub(super) fn erase(
     connection: &mut SqliteConnection,
     command: &EraseCommand,
     blanked: &Blanked,
-) -> QueryResult<EraseOutcome> {
+) -> QueryResult<(EraseOutcome, bool)> {
     let decision = command.decide(&view(connection, command)?);
     if let Some(effect) = &decision.effect {
         store(connection, command.realm, effect, blanked)?;
     }
-    Ok(decision.outcome)
+    Ok((decision.outcome, decision.effect.is_some_and(|effect| effect.event.is_some())))
 }
 
 /// What `command` must see.
@@ -79,16 +80,23 @@ pub(super) fn view(connection: &mut SqliteConnection, command: &EraseCommand) ->
         Some(player) => lobbies::counts(connection, command.realm, player.id)?,
         None => PlayCounts::default(),
     };
-    Ok(EraseView { player, earlier: earlier.map(|row| erasure_of(row, command.digest)), play })
+    Ok(EraseView {
+        player,
+        earlier: earlier.map(|row| erasure_of(row, command.digest)),
+        play,
+        wanted: webhooks::wanted(connection, command.realm)?,
+    })
 }
 
 fn store(
     connection: &mut SqliteConnection,
     realm: RealmId,
-    EraseEffect { erasure, placeholder, audit }: &EraseEffect,
+    EraseEffect { erasure, placeholder, audit, event }: &EraseEffect,
     blanked: &Blanked,
 ) -> QueryResult<()> {
     blank::rest(connection, realm, erasure.player, blanked)?;
+    // After what was said of other events is blanked: this one says what the player was called.
+    webhooks::store(connection, event.as_slice())?;
     let (realm, player, at) = (realm.0, erasure.player.0.as_bytes().as_slice(), erasure.at.unix_micros());
     BlankAuditLog { realm, player, merged_realm: realm, merged_into: player }.execute(connection)?;
     let placeholder = placeholder.as_str();

@@ -39,14 +39,12 @@ statement! {
 impl PlayerStore for SqliteStore {
     async fn change_ban(&self, command: &BanCommand) -> Result<Result<BanOutcome, UnknownPlayer>, StoreError> {
         let command = command.clone();
-        let write = move |connection: &mut SqliteConnection| ban::change(connection, &command);
-        self.writer.run(move |connection| connection::write(connection, write)).await
+        self.write_and_ring(move |connection| ban::change(connection, &command)).await
     }
 
     async fn merge(&self, command: &MergeCommand) -> Result<Result<Merged, MergeRefusal>, StoreError> {
         let command = command.clone();
-        let write = move |connection: &mut SqliteConnection| merge::merge(connection, &command);
-        self.writer.run(move |connection| connection::write(connection, write)).await
+        self.write_and_ring(move |connection| merge::merge(connection, &command)).await
     }
 
     async fn erase(&self, command: &EraseCommand) -> Result<EraseOutcome, StoreError> {
@@ -81,8 +79,8 @@ impl SqliteStore {
                 break;
             }
         }
-        let write = move |connection: &mut SqliteConnection| erase::erase(connection, &command, &blanked);
-        let outcome = self.writer.run(move |connection| connection::write(connection, write)).await?;
+        let erase = move |connection: &mut SqliteConnection| erase::erase(connection, &command, &blanked);
+        let outcome = self.write_and_ring(erase).await?;
         if let EraseOutcome::Erased(_) = outcome {
             self.cleaner.wait_until_clean().await;
         }

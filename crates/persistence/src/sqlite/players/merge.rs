@@ -11,7 +11,7 @@ use super::{find, merge_effect};
 use crate::rows::named;
 use crate::rows::players::{HeldRow, MergeRow, held_account, merge_of};
 use crate::sqlite::statement::statement;
-use crate::sqlite::{economy, lobbies};
+use crate::sqlite::{economy, lobbies, webhooks};
 
 statement! {
     /// The merge of one id into another under an idempotency key, or else the latest. A comparison with no key is NULL,
@@ -52,20 +52,21 @@ statement! {
     = "SELECT count(*) FROM grants INDEXED BY grants_by_player WHERE realm = ? AND player = ?"
 }
 
-/// Lets `command` decide on what is stored, and stores what it comes to.
+/// Lets `command` decide on what is stored, and stores what it comes to; with the answer, whether that is an event.
 pub(super) fn merge(
     connection: &mut SqliteConnection,
     command: &MergeCommand,
-) -> QueryResult<Result<Merged, MergeRefusal>> {
+) -> QueryResult<(Result<Merged, MergeRefusal>, bool)> {
     let view = view(connection, command)?;
     let decision = match command.decide(&view) {
         Ok(decision) => decision,
-        Err(refusal) => return Ok(Err(refusal)),
+        Err(refusal) => return Ok((Err(refusal), false)),
     };
     if let Some(effect) = &decision.effect {
         merge_effect::store(connection, command.realm, effect)?;
     }
-    Ok(Ok(decision.outcome))
+    let is_event = decision.effect.is_some_and(|effect| !effect.events.is_empty());
+    Ok((Ok(decision.outcome), is_event))
 }
 
 fn view(connection: &mut SqliteConnection, command: &MergeCommand) -> QueryResult<MergeView> {
@@ -79,6 +80,7 @@ fn view(connection: &mut SqliteConnection, command: &MergeCommand) -> QueryResul
     let earlier = statement.get_result::<MergeRow>(connection).optional()?;
     let erased = WasErased { realm: realm.0, digest: &command.target_digest.0 }.get_result::<(i64,)>(connection)?;
     let mut view = MergeView {
+        wanted: webhooks::wanted(connection, realm)?,
         source: find(connection, realm, &command.source)?,
         target: find(connection, realm, &command.target)?,
         earlier: earlier.map(|row| merge_of(row, command.source_digest, command.target_digest)),

@@ -8,7 +8,7 @@ use domain::tenancy::RealmId;
 
 use crate::sqlite::economy::{exactly_one, store_account, store_entry, store_position};
 use crate::sqlite::statement::statement;
-use crate::sqlite::{audit_log, lobbies};
+use crate::sqlite::{audit_log, lobbies, webhooks};
 
 statement! {
     /// Keeps an account that is being closed, unless it is at another version than was decided on.
@@ -83,7 +83,7 @@ statement! {
 
 /// Stores all of `effect`. Fails on the first row that cannot be stored, and leaves undoing to the transaction.
 pub(super) fn store(connection: &mut SqliteConnection, realm: RealmId, effect: &MergeEffect) -> QueryResult<()> {
-    let MergeEffect { merge, placeholder, closed, accounts, entries, play, audit } = effect;
+    let MergeEffect { merge, placeholder, closed, accounts, entries, play, audit, events } = effect;
     for account in closed {
         close(connection, realm, merge, account)?;
     }
@@ -101,6 +101,8 @@ pub(super) fn store(connection: &mut SqliteConnection, realm: RealmId, effect: &
         store_position(connection, realm, last.position)?;
     }
     MoveGrants { target, realm: realm_number, source }.execute(connection)?;
+    webhooks::move_events(connection, realm, merge.source, merge.target)?;
+    webhooks::store(connection, events)?;
     lobbies::store_merge(connection, realm, (merge.source, merge.target), play)?;
     MoveMerged { target, realm: realm_number, source }.execute(connection)?;
     InheritContext { source_realm: realm_number, source, realm: realm_number, target }.execute(connection)?;

@@ -20,6 +20,9 @@ impl Books {
     }
 
     fn look_first(&self, look: FirstLook, seen: &mut PlaySnapshot) {
+        for realm in look.realms {
+            seen.put_wanted(realm, self.outgoing.wanted(realm));
+        }
         let play = &self.play;
         for key in look.players {
             let player = self.players.get(&key).cloned();

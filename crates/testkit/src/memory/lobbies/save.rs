@@ -50,6 +50,7 @@ impl Books {
         for request in &settlement.requests {
             self.play.save_request(request);
         }
+        self.outgoing.save_events(&settlement.events);
     }
 
     fn put_player(&mut self, realm: RealmId, player: &Player) -> Option<Player> {

@@ -7,8 +7,10 @@ use domain::lobbies::{
 };
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
+use domain::webhooks::occurrences;
 
 use super::super::MemoryStore;
+use super::super::books::Books;
 use super::Play;
 
 #[async_trait]
@@ -17,6 +19,7 @@ impl PlayStore for MemoryStore {
         let books = &mut self.lock().books;
         let mut settlement = batch.settle(books.look(batch));
         books.save_play(&settlement);
+        self.ring_if(!settlement.events.is_empty());
         for wanted in std::mem::take(&mut settlement.ranks) {
             let found = books.play.rank(&wanted);
             settlement.answer_rank(&wanted, found);
@@ -26,21 +29,24 @@ impl PlayStore for MemoryStore {
     }
 
     async fn sweep_lobbies(&self, now: Timestamp, limit: u32) -> Result<Vec<LobbyTransition>, StoreError> {
-        let play = &mut self.lock().books.play;
+        let Books { play, outgoing, .. } = &mut self.lock().books;
         let is_due = |lobby: &Lobby| lobby.due_at().filter(|due_at| *due_at <= now);
         let due = play.lobbies.iter().filter_map(|(key, lobby)| Some((is_due(lobby)?, *key)));
         let mut due: Vec<(Timestamp, (RealmId, _))> = due.collect();
         due.sort();
         due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        let mut told = Vec::new();
+        let (mut told, mut events) = (Vec::new(), Vec::new());
         for (_, (realm, id)) in due {
             let stored = play.lobby(realm, id).clone();
             let steps = stored.steps(now);
             told.extend(steps.iter().filter_map(|step| transition(realm, step)));
+            events.extend(occurrences::lobby_steps(outgoing.wanted(realm), realm, &steps));
             let (lobby, version_before) = (steps.into_iter().last().unwrap_or(stored.clone()), Some(stored.version));
             let lobby = Lobby { version: stored.version + 1, ..lobby };
             play.save_lobby(&LobbyChange { realm, lobby, version_before });
         }
+        outgoing.save_events(&events);
+        self.ring_if(!events.is_empty());
         Ok(told)
     }
 }

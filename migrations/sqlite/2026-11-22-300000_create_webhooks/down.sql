@@ -1,0 +1,10 @@
+DROP TABLE player_numbers;
+DROP TABLE webhook_attempts;
+DROP TABLE webhook_deliveries;
+DROP TABLE outbox_events;
+DROP TABLE outbox_positions;
+DROP TABLE webhook_endpoints;
+DROP INDEX grants_by_expiry;
+DROP TABLE grant_expiry_sweeps;
+DROP TABLE api_key_notices;
+ALTER TABLE api_keys DROP COLUMN expiry_set_at;
