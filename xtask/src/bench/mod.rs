@@ -21,10 +21,12 @@ mod phase;
 mod players;
 mod process;
 mod program;
+mod receiver;
 mod report;
 mod row;
 mod server;
 mod suite;
+mod webhooks;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -92,6 +94,8 @@ enum Other {
     Players(players::PlayersOptions),
     /// Measure pushes and reads of lobbies, and scores and ranks on a large leaderboard
     Lobbies(lobbies::LobbiesOptions),
+    /// Measure what a webhook subscriber costs, and how soon and how fast it is told
+    Webhooks(webhooks::WebhooksOptions),
 }
 
 /// Which databases to measure on.
@@ -140,6 +144,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Some(Other::Import(options)) => &options.server_bin,
         Some(Other::Players(options)) => &options.server_bin,
         Some(Other::Lobbies(options)) => &options.server_bin,
+        Some(Other::Webhooks(options)) => &options.server_bin,
     };
     let binary = match server_bin {
         Some(path) => path.canonicalize().with_context(|| format!("no server at {}", path.display()))?,
@@ -181,6 +186,7 @@ async fn measure_everything(options: &Options, binary: &Path) -> Result<()> {
         Some(Other::Import(options)) => return import::run(options, binary, &parent).await,
         Some(Other::Players(options)) => return players::run(options, binary, &parent).await,
         Some(Other::Lobbies(options)) => return lobbies::run(options, binary, &parent).await,
+        Some(Other::Webhooks(options)) => return webhooks::run(options, binary, &parent).await,
         None => {}
     }
     let mut databases = Vec::new();

@@ -62,8 +62,13 @@ impl Program {
 
     /// Makes a game, if there is none, and a key of that permission set for the sandbox of it.
     pub(crate) fn issue_key_for(&self, permissions: &str) -> Result<String> {
+        self.issue_key_in("sandbox", permissions)
+    }
+
+    /// The same for an environment of it.
+    pub(crate) fn issue_key_in(&self, environment: &str, permissions: &str) -> Result<String> {
         let mut issue = self.command();
-        issue.args(["keys", "issue", "--studio", "bench", "--game", "bench", "--env", "sandbox"]);
+        issue.args(["keys", "issue", "--studio", "bench", "--game", "bench", "--env", environment]);
         issue.args(["--permissions", permissions, "--create", "--json"]);
         let printed = output_of(&mut issue)?;
         // The answer holds a key, so it is not repeated in the error.
