@@ -52,7 +52,7 @@ impl Default for PostgresOptions {
     /// much the same whatever its size; measured on two processors, a third lane loses a quarter of the throughput.
     ///
     /// Four readers: reads beyond that wait for their turn here, in order, and not in PostgreSQL for a processor, where one that
-    /// began waits for all others. Measured on the same, eight read no more in a second, and make the slowest ones slower by half.
+    /// began waits for all others. More read no more in a second there.
     fn default() -> Self {
         Self { lanes: 2, readers: 4, wait_max: Duration::from_secs(3), statement_timeout: Duration::from_secs(5) }
     }
