@@ -250,6 +250,11 @@ impl Lobby {
         }
     }
 
+    /// When it became what it is, of one that has moved on since it was made.
+    pub fn moved_at(&self) -> Option<Timestamp> {
+        self.closed_at().or_else(|| self.started_at())
+    }
+
     /// When it moves on by the clock alone; `None` once it is closed.
     pub fn due_at(&self) -> Option<Timestamp> {
         match self.stage {

@@ -56,8 +56,6 @@ pub struct PlayMergeEffect {
     pub places: Vec<(RealmId, PlaceChange)>,
     /// How the lobbies among them moved on.
     pub transitions: Vec<LobbyTransition>,
-    /// The same as events to store, of those that are wanted. They are among those of the merge.
-    pub events: Vec<OutboxEvent>,
 }
 
 impl PlayMergeView {
@@ -67,35 +65,38 @@ impl PlayMergeView {
         PlayCounts { attempts: self.attempts, lobbies: count(self.lobbies.len()), rankings: count(self.rankings.len()) }
     }
 
-    /// Gives all of it to `target` at `at`. `wanted` are the events that some endpoint of the realm is told of.
-    pub fn merged_into(&self, realm: RealmId, target: PlayerId, at: Timestamp, wanted: EventNames) -> PlayMergeEffect {
-        let mut effect = PlayMergeEffect::default();
+    /// Gives all of it to `target` at `at`: what must be stored, and the events of lobbies that moved on, of those that are
+    /// `wanted`.
+    pub fn merged_into(
+        &self,
+        realm: RealmId,
+        target: PlayerId,
+        at: Timestamp,
+        wanted: EventNames,
+    ) -> (PlayMergeEffect, Vec<OutboxEvent>) {
+        let (mut effect, mut events) = (PlayMergeEffect::default(), Vec::new());
         for shared in &self.lobbies {
-            effect.move_lobby((realm, wanted), target, shared, at);
+            let steps = effect.move_lobby(realm, target, shared, at);
+            events.extend(occurrences::lobby_steps(wanted, realm, &steps));
         }
         for shared in &self.rankings {
             effect.move_place(realm, target, shared);
         }
-        effect
+        (effect, events)
     }
 }
 
 impl PlayMergeEffect {
-    fn move_lobby(
-        &mut self,
-        (realm, wanted): (RealmId, EventNames),
-        target: PlayerId,
-        shared: &MergedLobby,
-        at: Timestamp,
-    ) {
+    /// Moves the source's place in a lobby; how that lobby moved on meanwhile, as far as that is stored with it.
+    fn move_lobby(&mut self, realm: RealmId, target: PlayerId, shared: &MergedLobby, at: Timestamp) -> Vec<Lobby> {
         let MergedLobby { lobby, source, target: present } = shared;
+        let mut steps = Vec::new();
         self.participants.push(ParticipantChange { realm, before: Some(*source), after: None });
         let after = match present {
             None => Participant { player: target, ..*source },
             Some(present) => {
-                let steps = lobby.steps(at);
+                steps = lobby.steps(at);
                 self.transitions.extend(transitions(realm, &steps));
-                self.events.extend(occurrences::lobby_steps(wanted, realm, &steps));
                 let by_now = steps.last().unwrap_or(lobby);
                 let lobby_after = Lobby { version: lobby.version + 1, ..by_now.left(at) };
                 let version_before = Some(lobby.version);
@@ -108,6 +109,7 @@ impl PlayMergeEffect {
             }
         };
         self.participants.push(ParticipantChange { realm, before: *present, after: Some(after) });
+        steps
     }
 
     fn move_place(&mut self, realm: RealmId, target: PlayerId, shared: &MergedRanking) {

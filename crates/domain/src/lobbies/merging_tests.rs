@@ -26,7 +26,7 @@ fn merge(arena: &mut Arena, source: &str, target: &str) -> PlayMergeEffect {
         target: arena.places.get(&(REALM, *ranking, target)).copied(),
     });
     let view = PlayMergeView { attempts: 0, lobbies: lobbies.collect(), rankings: rankings.collect() };
-    let effect = view.merged_into(REALM, target, second(60), EventNames::NONE);
+    let (effect, _) = view.merged_into(REALM, target, second(60), EventNames::NONE);
     for change in &effect.lobbies {
         let known = arena.lobbies.insert((REALM, change.lobby.id), change.lobby.clone());
         assert_eq!(known.map(|known| known.version), change.version_before);

@@ -551,7 +551,7 @@ impl Table {
 /// How a lobby moved on through `steps` ([`Lobby::steps`]).
 pub fn transitions(realm: RealmId, steps: &[Lobby]) -> impl Iterator<Item = LobbyTransition> {
     steps.iter().filter_map(move |lobby| {
-        let at = lobby.closed_at().or_else(|| lobby.started_at())?;
+        let at = lobby.moved_at()?;
         Some(LobbyTransition { realm, lobby: lobby.id, status: lobby.status(), at })
     })
 }

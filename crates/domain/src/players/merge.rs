@@ -270,9 +270,9 @@ impl MergeCommand {
         let Books { closed, accounts, entries, .. } = books;
         let counts = counts(view);
         let audit = self.audited(&merge, counts);
-        let play = view.play.merged_into(self.realm, merge.target, self.at, view.wanted);
+        let (play, moves) = view.play.merged_into(self.realm, merge.target, self.at, view.wanted);
         let mut events = self.told(view, &merge, &counts, &entries);
-        events.extend(play.events.iter().cloned());
+        events.extend(moves);
         let placeholder = merge.placeholder();
         let effect = MergeEffect { merge, placeholder, closed, accounts, entries, play, audit, events };
         Ok(MergeDecision { outcome: Merged { merge, counts, earlier: false }, effect: Some(effect) })

@@ -196,7 +196,7 @@ pub fn lobby_moved(realm: RealmId, lobby: &Lobby, at: Timestamp) -> OutboxEvent 
 /// How lobbies moved on through `steps` ([`Lobby::steps`]), as far as it is wanted.
 pub fn lobby_steps(wanted: EventNames, realm: RealmId, steps: &[Lobby]) -> Vec<OutboxEvent> {
     let told = steps.iter().filter_map(|lobby| {
-        let at = lobby.closed_at().or_else(|| lobby.started_at())?;
+        let at = lobby.moved_at()?;
         wanted.contains(move_to(lobby.status())).then(|| lobby_moved(realm, lobby, at))
     });
     told.collect()

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::clock::Timestamp;
 use domain::lobbies::{
-    Lobby, LobbyChange, LobbyTransition, PlayBatch, PlaySettlement, PlayStore, Rank, RankingId, WantedRank,
+    Lobby, LobbyChange, LobbyTransition, PlayBatch, PlaySettlement, PlayStore, Rank, RankingId, WantedRank, transitions,
 };
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
@@ -39,7 +39,7 @@ impl PlayStore for MemoryStore {
         for (_, (realm, id)) in due {
             let stored = play.lobby(realm, id).clone();
             let steps = stored.steps(now);
-            told.extend(steps.iter().filter_map(|step| transition(realm, step)));
+            told.extend(transitions(realm, &steps));
             events.extend(occurrences::lobby_steps(outgoing.wanted(realm), realm, &steps));
             let (lobby, version_before) = (steps.into_iter().last().unwrap_or(stored.clone()), Some(stored.version));
             let lobby = Lobby { version: stored.version + 1, ..lobby };
@@ -49,12 +49,6 @@ impl PlayStore for MemoryStore {
         self.ring_if(!events.is_empty());
         Ok(told)
     }
-}
-
-/// How a lobby moved on when it became `step`.
-fn transition(realm: RealmId, step: &Lobby) -> Option<LobbyTransition> {
-    let at = step.closed_at().or_else(|| step.started_at())?;
-    Some(LobbyTransition { realm, lobby: step.id, status: step.status(), at })
 }
 
 impl Play {
