@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{postgres, test, tidy, workspace};
+use crate::{postgres, redis, test, tidy, workspace};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -17,6 +17,7 @@ pub(crate) fn run() -> Result<()> {
     // Asked now, because the answer would otherwise come after minutes of compiling.
     test::require_nextest()?;
     postgres::require()?;
+    redis::require()?;
     for (index, (name, step)) in STEPS.iter().enumerate() {
         let place = format!("step {} of {}, {name}", index + 1, STEPS.len());
         println!("==> {place}");

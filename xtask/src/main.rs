@@ -8,6 +8,7 @@ mod check;
 mod migrate;
 mod openapi;
 mod postgres;
+mod redis;
 mod test;
 mod tidy;
 mod workspace;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::{Result, ensure};
 
 use crate::postgres::Server;
-use crate::workspace;
+use crate::{redis, workspace};
 
 /// Runs the doc tests and then every other test; with arguments for nextest, only what they select.
 pub(crate) fn run(nextest: &[OsString]) -> Result<()> {
@@ -15,6 +15,7 @@ pub(crate) fn run(nextest: &[OsString]) -> Result<()> {
         doc_tests.args(["test", "--doc", "--workspace", "--locked", "--quiet"]);
         workspace::run(doc_tests)?;
     }
+    redis::require()?;
     let server = Server::bring_up()?;
     let mut tests = workspace::cargo();
     server.tell(&mut tests);

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod economy;
 pub mod ids;
 pub mod keys;
+pub mod limits;
 pub mod lobbies;
 pub mod players;
 pub mod queue;

@@ -78,7 +78,7 @@ impl Attempts {
         if self.give_up_after <= waited {
             return Err(Trouble::GaveUp { waited, last });
         }
-        let pause = self.pauses.next().unwrap_or(PAUSE_MAX).max(wanted.unwrap_or_default().min(PAUSE_MAX));
+        let pause = pause(self.pauses.next(), wanted);
         tokio::select! {
             () = sleep(pause) => Ok(()),
             () = self.stop.asked() => Err(Trouble::Stopped { rows: 0 }),
@@ -86,8 +86,27 @@ impl Attempts {
     }
 }
 
+/// Never sooner than the server wants, which a limit of calls does for up to a minute.
+fn pause(planned: Option<Duration>, wanted: Option<Duration>) -> Duration {
+    planned.unwrap_or(PAUSE_MAX).max(wanted.unwrap_or_default().min(PAUSE_MAX))
+}
+
 fn pauses() -> ExponentialBackoff {
     let builder =
         ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_max_delay(Duration::from_secs(5));
     builder.with_jitter().without_max_times().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_as_long_as_the_server_wants_and_not_longer_than_two_minutes() {
+        let seconds = Duration::from_secs;
+        assert_eq!(pause(Some(seconds(1)), None), seconds(1));
+        assert_eq!(pause(Some(seconds(1)), Some(seconds(61))), seconds(61));
+        assert_eq!(pause(Some(seconds(5)), Some(seconds(1))), seconds(5));
+        assert_eq!(pause(Some(seconds(5)), Some(seconds(86_400))), PAUSE_MAX);
+    }
 }

@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use domain::clock::Timestamp;
 use domain::keys::PermissionSet;
+use domain::limits::RateLimit;
 use domain::tenancy::{Environment, Slug};
 use domain::webhooks::{DeliveryStatus, Dialect};
 use time::OffsetDateTime;
@@ -170,6 +171,16 @@ pub(crate) struct ServeArgs {
     /// [default: 7]
     #[arg(long, env = "PURSER_EVENT_RETENTION_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u16).range(4..=365))]
     pub(crate) event_retention_days: Option<u16>,
+
+    /// Calls of the server API that a key without a limit of its own may make in any minute; 0 for any number
+    /// [default: 6000]
+    #[arg(long, env = "PURSER_RATE_LIMIT_SERVER_API", value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(RateLimit::MAX)))]
+    pub(crate) rate_limit_server_api: Option<u32>,
+
+    /// The Redis in which several servers count calls together: redis://user:password@host:port/database, or rediss://… for
+    /// TLS; better given by the environment, where nobody sees it [default: each server counts for itself]
+    #[arg(long, env = "PURSER_REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) redis_url: Option<String>,
 }
 
 /// Verbs of `purser migrate`.
@@ -247,6 +258,9 @@ pub(crate) enum KeysAction {
         /// For how long it works, such as 90d or 12h [default: for ever]
         #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
         expires_in: Option<Duration>,
+        /// Calls that it may make in any minute, 0 for any number, or 'default' [default: as the server says]
+        #[arg(long, value_parser = own_limit, value_name = "N")]
+        rate_limit: Option<OwnLimit>,
         /// Create the studio and the game when they do not exist
         #[arg(long)]
         create: bool,
@@ -268,7 +282,7 @@ pub(crate) enum KeysAction {
         #[command(flatten)]
         output: Output,
     },
-    /// Change what a key is called and when it expires
+    /// Change what a key is called, its limit and when it expires
     Change {
         /// The key's id
         id: Uuid,
@@ -281,6 +295,9 @@ pub(crate) enum KeysAction {
         /// It works for ever
         #[arg(long)]
         never_expires: bool,
+        /// Calls that it may make in any minute, 0 for any number, or 'default' for as many as the server says
+        #[arg(long, value_parser = own_limit, value_name = "N")]
+        rate_limit: Option<OwnLimit>,
         #[command(flatten)]
         output: Output,
     },
@@ -436,6 +453,18 @@ pub(crate) struct Output {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The limit of a key: its own, or none of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwnLimit(pub(crate) Option<RateLimit>);
+
+fn own_limit(text: &str) -> Result<OwnLimit, String> {
+    if text == "default" {
+        return Ok(OwnLimit(None));
+    }
+    let limit = text.parse().ok().and_then(RateLimit::try_new);
+    limit.map(|limit| OwnLimit(Some(limit))).ok_or_else(|| format!("must be 0 to {} or 'default'", RateLimit::MAX))
 }
 
 fn slug(text: &str) -> Result<Slug, String> {

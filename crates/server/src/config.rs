@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use domain::limits::{DefaultLimits, RateLimit};
+use limiter::RedisAddress;
 use outbound::Allowances;
 use persistence::postgres::{PostgresAddress, PostgresOptions};
 use serde::Deserialize;
@@ -36,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) postgres: PostgresOptions,
     /// How webhooks are delivered.
     pub(crate) webhooks: WebhookSettings,
+    /// How calls are limited.
+    pub(crate) rate_limits: RateLimitSettings,
     /// What to log.
     pub(crate) log: String,
     /// How to log.
@@ -51,6 +55,15 @@ pub(crate) struct WebhookSettings {
     pub(crate) in_flight: usize,
     /// For how long events are kept.
     pub(crate) retention: Duration,
+}
+
+/// How calls are limited.
+#[derive(Debug, Clone)]
+pub(crate) struct RateLimitSettings {
+    /// The limits of keys that have none of their own.
+    pub(crate) defaults: DefaultLimits,
+    /// Where several servers count together; in memory, each for itself, when absent.
+    pub(crate) redis: Option<RedisAddress>,
 }
 
 /// Where the data is.
@@ -100,6 +113,8 @@ struct SettingsFile {
     webhook_allow: Option<String>,
     webhook_in_flight: Option<u16>,
     event_retention_days: Option<u16>,
+    rate_limit_server_api: Option<u32>,
+    redis_url: Option<String>,
     log: Option<String>,
     log_format: Option<LogFormat>,
 }
@@ -140,6 +155,10 @@ impl Settings {
             serve.and_then(|serve| serve.webhook_in_flight).or(file.webhook_in_flight),
             serve.and_then(|serve| serve.event_retention_days).or(file.event_retention_days),
         )?;
+        let rate_limits = RateLimitSettings::resolve(
+            serve.and_then(|serve| serve.rate_limit_server_api).or(file.rate_limit_server_api),
+            serve.and_then(|serve| serve.redis_url.clone()).or(file.redis_url).as_deref(),
+        )?;
         let secret_file = common.secret_file.clone().or(file.secret_file);
         let secret = match common.secret.clone() {
             Some(text) => SecretSource::Given(text),
@@ -164,6 +183,7 @@ impl Settings {
             migrate: serve.is_some_and(|serve| serve.migrate) || file.migrate.unwrap_or(false),
             postgres: postgres_options(lanes, read_connections)?,
             webhooks,
+            rate_limits,
             log: common.log.clone().or(file.log).unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: common.log_format.or(file.log_format).unwrap_or(LogFormat::Auto),
         })
@@ -192,6 +212,18 @@ impl WebhookSettings {
             in_flight: usize::from(in_flight),
             retention: Duration::from_secs(u64::from(days) * 24 * 60 * 60),
         })
+    }
+}
+
+impl RateLimitSettings {
+    fn resolve(server_api: Option<u32>, redis_url: Option<&str>) -> anyhow::Result<Self> {
+        let mut defaults = DefaultLimits::default();
+        if let Some(per_minute) = server_api {
+            let limit = RateLimit::try_new(per_minute);
+            defaults.server_api =
+                limit.with_context(|| format!("rate_limit_server_api must be at most {}", RateLimit::MAX))?;
+        }
+        Ok(Self { defaults, redis: redis_url.map(RedisAddress::parse).transpose()? })
     }
 }
 
@@ -293,6 +325,27 @@ mod tests {
             let error = database(Some(url), folder).expect_err("refused");
             assert!(!format!("{error:#}").contains("secret"), "{error:#}");
         }
+    }
+
+    #[test]
+    fn calls_are_limited_as_told_and_to_6000_a_minute_otherwise() {
+        let limit = |arguments: &[&str]| {
+            let settings = resolve(&[&["purser", "serve"], arguments].concat());
+            settings.map(|settings| settings.rate_limits.defaults.server_api.per_minute())
+        };
+        assert_eq!(limit(&[]).expect("valid"), 6_000);
+        assert_eq!(limit(&["--rate-limit-server-api", "0"]).expect("valid"), 0);
+        assert!(limit(&["--rate-limit-server-api", "1000000001"]).is_err());
+        assert!(limit(&["--rate-limit-server-api", "-1"]).is_err());
+    }
+
+    #[test]
+    fn a_redis_url_that_is_none_is_refused_without_being_repeated() {
+        let good = resolve(&["purser", "serve", "--redis-url", "redis://:hunter2@cache:7000/1"]).expect("valid");
+        let shown = format!("{:?}", good.rate_limits.redis);
+        assert!(shown.contains("cache:7000") && !shown.contains("hunter2"), "{shown}");
+        let error = resolve(&["purser", "serve", "--redis-url", "redis://:hunter2@cache:port"]).expect_err("refused");
+        assert!(!format!("{error:#}").contains("hunter2"), "{error:#}");
     }
 
     #[test]

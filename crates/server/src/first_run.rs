@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use domain::economy::Actor;
 use domain::keys::{Keys, NewKey, PermissionSet};
+use domain::limits::KeyLimits;
 use domain::tenancy::{DirectoryError, Environment, Slug, Tenancy};
 use domain::text::FreeText;
 
@@ -27,12 +28,9 @@ pub(crate) async fn make_demo(tenancy: &Tenancy, keys: &Keys) -> anyhow::Result<
     tenancy.create_game(demo.clone(), demo.clone()).await?;
     let realm = tenancy.find_realm(&demo, &demo, Environment::Sandbox).await?;
     let name = FreeText::try_new("first run")?;
-    let (minted, _) = keys
-        .issue(
-            &Actor::new("first_run"),
-            NewKey { realm, name, permissions: PermissionSet::ServerIntegration, lifetime: None },
-        )
-        .await?;
+    let (permissions, limits) = (PermissionSet::ServerIntegration, KeyLimits::default());
+    let new = NewKey { realm, name, permissions, lifetime: None, limits };
+    let (minted, _) = keys.issue(&Actor::new("first_run"), new).await?;
     Ok(Some(minted.reveal().to_owned()))
 }
 

@@ -7,6 +7,7 @@ use domain::lobbies::{LobbyObserver, LobbyTransition};
 use domain::store::{StoreError, causes};
 use domain::tenancy::RealmId;
 use domain::webhooks::{Endpoint, OutboxLag, Verdict};
+use limiter::RedisObserver;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use outbound::{Attempted, DispatchObserver, DispatchWork};
 
@@ -34,6 +35,11 @@ pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     metrics::describe_counter!("purser_batches_failed_total", "Batches whose outcome is unknown, by cause");
     metrics::describe_histogram!("purser_http_request_seconds", "Time to answer a request, by route");
     metrics::describe_counter!("purser_http_requests_total", "Requests answered, by method, route and status");
+    metrics::describe_counter!("purser_rate_limited_total", "Calls refused because a budget was spent, by bucket");
+    metrics::describe_gauge!(
+        "purser_rate_limiter_fallback",
+        "1 while Redis is away and this process counts calls for itself"
+    );
     metrics::describe_counter!("purser_lobby_transitions_total", "Lobbies that moved on, by what they are since");
     metrics::describe_histogram!(
         "purser_webhook_attempt_seconds",
@@ -87,6 +93,18 @@ impl DispatchObserver for Observer {
     fn panicked(&self, message: &str) {
         metrics::counter!("purser_outbox_failures_total", "work" => "attempt").increment(1);
         tracing::error!(message, "a webhook met a bug; it will be sent again");
+    }
+}
+
+impl RedisObserver for Observer {
+    fn lost(&self, cause: &str) {
+        metrics::gauge!("purser_rate_limiter_fallback").set(1.0);
+        tracing::warn!(cause, "Redis is away: calls are limited by this process alone until it is back");
+    }
+
+    fn found(&self) {
+        metrics::gauge!("purser_rate_limiter_fallback").set(0.0);
+        tracing::warn!("Redis is there: calls are limited together with other processes");
     }
 }
 

@@ -10,10 +10,12 @@ use domain::audit_log::AuditTrail;
 use domain::clock::Clock;
 use domain::economy::{Economy, Queue};
 use domain::keys::KeyRing;
+use domain::limits::{Limiter, RateLimits};
 use domain::lobbies::{Lobbies, LobbyObserver, PlayPorts, PlayQueue};
 use domain::players::Players;
 use domain::store::causes;
 use domain::webhooks::{WebhookPorts, Webhooks};
+use limiter::{MemoryLimiter, RedisClock, RedisLimiter, SteadyClock};
 use outbound::{DispatchPorts, DispatchSettings, Dispatcher};
 use persistence::sqlite::ServeLock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,7 +23,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use transport::App;
 
-use crate::config::{Database, Settings, WebhookSettings};
+use crate::config::{Database, RateLimitSettings, Settings, WebhookSettings};
 use crate::first_run;
 use crate::observe::{Observer, show_lag, start_metrics};
 use crate::secret;
@@ -68,6 +70,8 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     };
 
     let render = start_metrics()?;
+    let limiter = limiter(&settings.rate_limits).await;
+    let rate_limits = RateLimits::new(limiter, Arc::new(SystemClock), settings.rate_limits.defaults);
     let (queue, lanes) = Queue::open(store.lanes, settings.queue_depth);
     let lanes: Vec<JoinHandle<()>> =
         lanes.into_iter().map(|lane| tokio::spawn(lane.run(Arc::clone(&store.economy), Arc::new(Observer)))).collect();
@@ -107,6 +111,7 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         webhooks: Arc::new(webhooks),
         keys: Arc::new(keys),
         key_ring: Arc::clone(&ring),
+        rate_limits: Arc::new(rate_limits),
         health: Arc::clone(&store.health),
         clock: Arc::new(SystemClock),
         render_metrics: Arc::new(move || render.render()),
@@ -142,6 +147,17 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     store.close().await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Who counts calls: Redis where there is one, be it away for now, else this process.
+async fn limiter(settings: &RateLimitSettings) -> Arc<dyn Limiter> {
+    let memory = MemoryLimiter::new(Arc::new(SteadyClock::start()));
+    match &settings.redis {
+        None => Arc::new(memory),
+        Some(address) => {
+            Arc::new(RedisLimiter::start(address.clone(), RedisClock::Its, memory, Arc::new(Observer)).await)
+        }
+    }
 }
 
 /// Prints to standard output; a closed one is no reason not to serve.

@@ -1,4 +1,4 @@
-//! Installs PostgreSQL's server with the package manager of this machine.
+//! Installs the servers of PostgreSQL and Redis with the package manager of this machine.
 
 use std::io;
 use std::path::Path;
@@ -12,8 +12,16 @@ const NO_CLUSTER: &str = "/etc/postgresql-common/createcluster.conf";
 /// Installing PostgreSQL on Debian makes a cluster and starts it; the tests bring their own.
 const WITHOUT_CLUSTER: &str = r#"[ -e "$0" ] || { mkdir -p "${0%/*}" && echo "create_main_cluster = false" >"$0"; }"#;
 
+/// Installing Redis on Debian starts it as a service, which nobody has asked for, unless the policy of the machine says no. Ours
+/// says so for as long as this takes, and only where there is none.
+const WITHOUT_SERVICE: &str = r#"p=/usr/sbin/policy-rc.d; made=
+[ -e "$p" ] || { printf '#!/bin/sh\nexit 101\n' >"$p" && chmod 755 "$p" && made=1; }
+"$@"; status=$?
+[ -z "$made" ] || rm -f "$p"
+exit "$status""#;
+
 const APT_INSTALL: &[&str] =
-    &["install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "postgresql"];
+    &["apt-get", "install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold"];
 
 /// Nobody is there to answer, neither what packages ask when they are configured nor about files that were changed.
 const UNATTENDED: &[&str] = &["DEBIAN_FRONTEND=noninteractive", "UCF_FORCE_CONFFOLD=1"];
@@ -25,7 +33,7 @@ const DNF_PACKAGES: &[&str] = &["postgresql-server", "postgresql-contrib"];
 #[derive(Debug, Error)]
 pub enum InstallError {
     /// No package manager that we know.
-    #[error("there is neither apt-get nor dnf: install the PostgreSQL server with `initdb` and `pgbench` yourself")]
+    #[error("there is neither apt-get nor dnf: install the servers of PostgreSQL (with `pgbench`) and Redis yourself")]
     NoPackageManager,
     /// We are not root and cannot become it.
     #[error("there is no `sudo` to become root with: as root, run `{package_manager} install {packages}`")]
@@ -45,28 +53,47 @@ pub enum InstallError {
         source: io::Error,
     },
     /// It failed, and has said why.
-    #[error("`{command}` failed: see above, or install the PostgreSQL server yourself")]
+    #[error("`{command}` failed: see above, or install the server yourself")]
     Failed {
         /// What was run.
         command: String,
     },
 }
 
-/// Installs it, with what the package manager says on our output.
-pub(crate) fn run() -> Result<(), InstallError> {
+/// Installs PostgreSQL, with what the package manager says on our output.
+pub(crate) fn postgresql() -> Result<(), InstallError> {
     eprintln!("PostgreSQL's server is missing: installing it");
     if exists("apt-get") {
         may_become_root("apt-get", &["postgresql"])?;
         as_root("sh", &["-c", WITHOUT_CLUSTER, NO_CLUSTER])?;
-        // The lists of a fresh machine are empty, and those of an old one name packages that are gone.
-        return as_root("apt-get", APT_INSTALL)
-            .or_else(|_| as_root("apt-get", &["update"]).and_then(|()| as_root("apt-get", APT_INSTALL)));
+        return apt_install("postgresql");
     }
     if exists("dnf") {
         may_become_root("dnf", DNF_PACKAGES)?;
         return as_root("dnf", &[&["install", "-y"], DNF_PACKAGES].concat());
     }
     Err(InstallError::NoPackageManager)
+}
+
+/// Installs Redis, with what the package manager says on our output.
+pub(crate) fn redis() -> Result<(), InstallError> {
+    eprintln!("Redis' server is missing: installing it");
+    if exists("apt-get") {
+        may_become_root("apt-get", &["redis-server"])?;
+        return apt_install("redis-server");
+    }
+    if exists("dnf") {
+        may_become_root("dnf", &["redis"])?;
+        return as_root("dnf", &["install", "-y", "redis"]);
+    }
+    Err(InstallError::NoPackageManager)
+}
+
+/// The lists of a fresh machine are empty, and those of an old one name packages that are gone.
+fn apt_install(package: &str) -> Result<(), InstallError> {
+    let arguments = [&["-c", WITHOUT_SERVICE, "sh"], APT_INSTALL, &[package]].concat();
+    let install = || as_root("sh", &arguments);
+    install().or_else(|_| as_root("apt-get", &["update"]).and_then(|()| install()))
 }
 
 fn may_become_root(package_manager: &'static str, packages: &[&str]) -> Result<(), InstallError> {

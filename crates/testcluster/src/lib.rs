@@ -1,7 +1,8 @@
-//! For tests and tasks: a private PostgreSQL cluster, and a database per test.
+//! For tests and tasks: a private PostgreSQL cluster, a database per test, and a private Redis.
 //!
 //! [`Programs`] finds PostgreSQL on this machine or installs it, [`Cluster`] runs it in a folder of its own and leaves
-//! nothing behind, [`TestDatabase`] is a database for one test on any server. None of them knows what is stored.
+//! nothing behind, [`TestDatabase`] is a database for one test on any server. [`RedisProgram`] and
+//! [`Redis`] are the same for Redis. None of them knows what is stored.
 
 mod account;
 mod cluster;
@@ -15,6 +16,8 @@ mod port;
 mod postmaster;
 mod programs;
 mod random;
+mod redis;
+mod redis_program;
 mod template;
 mod url;
 
@@ -26,12 +29,31 @@ pub use failure::ClusterError;
 pub use install::InstallError;
 pub use options::{Durability, Options};
 pub use programs::{Programs, ProgramsError};
+pub use redis::{Redis, RedisError};
+pub use redis_program::{RedisProgram, RedisProgramError};
 
 /// The environment variable that names the server on which tests make their databases.
 pub const SERVER_URL_VARIABLE: &str = "PURSER_TEST_DATABASE_URL";
 
 /// The environment variable that names the folder with PostgreSQL's programs.
 pub const PROGRAMS_VARIABLE: &str = "PURSER_TEST_POSTGRES_BIN";
+
+/// The environment variable that names the folder with `redis-server`.
+pub const REDIS_VARIABLE: &str = "PURSER_TEST_REDIS_BIN";
+
+/// A Redis for one test.
+///
+/// # Panics
+/// When there is none on this machine: a test that needs Redis must not pass without it.
+#[must_use]
+pub fn redis() -> Redis {
+    let started = RedisProgram::find().map(|program| Redis::start(&program));
+    match started {
+        Ok(Ok(redis)) => redis,
+        Ok(Err(error)) => panic!("{error}"),
+        Err(error) => panic!("run the tests with `cargo xtask test`, which installs Redis: {error}"),
+    }
+}
 
 /// The server on which tests make their databases.
 ///

@@ -72,7 +72,7 @@ impl Programs {
     pub fn find_or_install() -> Result<Self, ProgramsError> {
         match Self::find() {
             Err(ProgramsError::Missing) => {
-                install::run()?;
+                install::postgresql()?;
                 Self::find()
             }
             found => found,

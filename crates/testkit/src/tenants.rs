@@ -2,6 +2,7 @@
 
 use domain::economy::{Actor, AssetKey};
 use domain::keys::{Caller, KeyId, PermissionSet};
+use domain::limits::KeyLimits;
 use domain::players::ExternalId;
 use domain::tenancy::{Environment, GameId, Realm, RealmId, Slug, StudioId};
 use domain::text::FreeText;
@@ -47,5 +48,6 @@ pub fn caller(realm: Realm, permissions: PermissionSet) -> Caller {
         actor: Actor::new(display_prefix),
         realm,
         permissions,
+        limits: KeyLimits::default(),
     }
 }

@@ -22,6 +22,7 @@ mod play_refusals;
 mod players;
 mod problem;
 mod query;
+mod rate_limits;
 mod routes;
 mod server;
 #[cfg(test)]

@@ -18,6 +18,7 @@ use futures_util::FutureExt;
 use metrics::{Counter, Histogram};
 
 use crate::problem::Problem;
+use crate::rate_limits::{self, Paid};
 use crate::routes::{ROUTES, Route};
 
 /// The name of a path that no route has.
@@ -59,6 +60,8 @@ pub(crate) async fn observe<B: MessageBody>(
         request.head_mut().method = Method::GET;
         request.extensions_mut().insert(WantsNoBody);
     }
+    let paid = Paid::default();
+    request.extensions_mut().insert(paid.clone());
     let answered = AssertUnwindSafe(next.call(request)).catch_unwind().await;
     let answered = answered.unwrap_or_else(|panic| {
         tracing::error!(method, route = name_of(route), panic = message_of(&*panic), "a handler panicked");
@@ -70,7 +73,7 @@ pub(crate) async fn observe<B: MessageBody>(
     };
     log(method, name_of(route), status, cause_of(&answered));
     observer.count(method, route, status, started);
-    answered
+    rate_limits::announce(&paid, answered)
 }
 
 impl Observer {

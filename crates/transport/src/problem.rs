@@ -11,6 +11,7 @@ use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use domain::economy::{Failure, Rejection};
 use domain::keys::Denied;
+use domain::limits::Standing;
 use domain::players::{ExportInterruption, MergeRefusal};
 use domain::store::StoreError;
 use serde::Serialize;
@@ -23,6 +24,7 @@ use utoipa::{IntoResponses, ToSchema};
 use crate::field_errors::{Fault, FieldErrors};
 use crate::instant::Instant;
 use crate::play_refusals::Refused;
+use crate::rate_limits;
 
 /// After how many seconds a caller may try again when the server could not do its part.
 const RETRY_AFTER_S: &str = "1";
@@ -34,6 +36,8 @@ pub(crate) enum Problem {
     Denied(Denied),
     /// The caller's key is good, but for other routes.
     Forbidden,
+    /// The caller's key has spent what it may in a minute.
+    RateLimited(Standing),
     /// Some fields are wrong.
     Invalid(FieldErrors),
     /// The body is larger than the route takes.
@@ -70,6 +74,7 @@ impl Problem {
                 (StatusCode::UNAUTHORIZED, "session_invalid", Some("KS-4002"))
             }
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", Some("KS-4006")),
+            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", Some("KS-4292")),
             Self::Invalid(fields) => {
                 let error_code = match fields.fault() {
                     Fault::Missing => "KS-4102",
@@ -129,6 +134,13 @@ impl Problem {
             Self::Denied(Denied::Invalid | Denied::Revoked | Denied::Expired) => "Invalid API key".into(),
             Self::Denied(Denied::Store(_)) => "The API key could not be checked; try again".into(),
             Self::Forbidden => "This API key does not open this route".into(),
+            Self::RateLimited(standing) => {
+                let (limit, seconds) = (standing.spending.limit, rate_limits::retry_after_s(standing));
+                format!(
+                    "This API key has too little left of its {limit} calls a minute; nothing was done, try again in {seconds} s"
+                )
+                .into()
+            }
             Self::Invalid(fields) => match fields.fault() {
                 Fault::WebhookUrl => "Invalid webhook URL".into(),
                 Fault::EventNames => "Invalid webhook event types".into(),
@@ -158,6 +170,10 @@ impl Problem {
         match self {
             Self::Denied(Denied::Revoked) => Some(json!({ "reason": "revoked" })),
             Self::Denied(Denied::Expired) => Some(json!({ "reason": "expired" })),
+            Self::RateLimited(standing) => Some(json!({
+                "reason": "rate_limited", "bucket": standing.bucket.as_str(), "limit": standing.spending.limit,
+                "retryAfterSeconds": rate_limits::retry_after_s(standing)
+            })),
             Self::Invalid(fields) => {
                 let fields = fields.as_slice().iter();
                 let fields = fields.map(|field| json!({ "path": field.path, "message": field.message }));
@@ -259,6 +275,7 @@ impl Error for Problem {
             Self::Failed(failure) => failure.source(),
             Self::NotReady(cause) => cause.source(),
             Self::Forbidden
+            | Self::RateLimited(_)
             | Self::Invalid(_)
             | Self::BodyTooLarge { .. }
             | Self::Refused(_)
@@ -294,6 +311,9 @@ impl ResponseError for Problem {
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((RETRY_AFTER, RETRY_AFTER_S));
+        }
+        if let Self::RateLimited(standing) = self {
+            response.insert_header((RETRY_AFTER, rate_limits::retry_after_s(standing)));
         }
         if let Self::MethodNotAllowed { allow } = self {
             response.insert_header((ALLOW, allow.as_str()));
@@ -373,9 +393,14 @@ impl IntoResponses for Problems {
                 .description(Some("After how many seconds to try again."))
                 .build(),
         );
+        let limited = "Rate limited. The API key has spent the per-minute request budget for this bucket, \
+                       `server_api`; a bulk import costs as much as a call for every 100 rows. Nothing was done.";
+        let limited =
+            rate_limits::documented().fold(problem(limited), |response, (name, header)| response.header(name, header));
         BTreeMap::from([
             ("401".to_owned(), unauthenticated.build().into()),
             ("403".to_owned(), problem("API key permission set is not `server_integration`.").build().into()),
+            ("429".to_owned(), limited.build().into()),
             ("500".to_owned(), problem("A bug in the server.").build().into()),
             ("503".to_owned(), unavailable.build().into()),
         ])

@@ -22,6 +22,7 @@ pub(crate) fn configure(config: &mut ServiceConfig, app: &App) {
         .app_data(Data::from(app.webhooks.clone()))
         .app_data(Data::from(app.keys.clone()))
         .app_data(Data::from(app.key_ring.clone()))
+        .app_data(Data::from(app.rate_limits.clone()))
         .app_data(Data::from(app.health.clone()))
         .app_data(Data::from(app.clock.clone()))
         .app_data(Data::new(app.clone()));

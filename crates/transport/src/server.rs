@@ -13,6 +13,7 @@ use domain::audit_log::AuditTrail;
 use domain::clock::Clock;
 use domain::economy::Economy;
 use domain::keys::{KeyRing, Keys};
+use domain::limits::RateLimits;
 use domain::lobbies::Lobbies;
 use domain::players::{PlayerReads, Players};
 use domain::store::StoreHealth;
@@ -47,6 +48,8 @@ pub struct App {
     pub keys: Arc<Keys>,
     /// Checks API keys.
     pub key_ring: Arc<KeyRing>,
+    /// Lets calls pay.
+    pub rate_limits: Arc<RateLimits>,
     /// Tells whether the store can be used.
     pub health: Arc<dyn StoreHealth>,
     /// Tells the time.

@@ -16,6 +16,7 @@ mod migrate;
 mod operations;
 mod overload;
 mod players;
+mod rate_limits;
 mod reads;
 mod sdk;
 mod stop;

@@ -315,7 +315,8 @@ impl Captured {
     }
 }
 
-/// The program with nothing of the environment that could configure it, its outputs piped.
+/// The program with nothing of the environment that could configure it, its outputs piped. Nothing limits what a test sends,
+/// unless the test says so by an option.
 pub(crate) fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_purser"));
     for (name, _) in std::env::vars_os() {
@@ -323,6 +324,7 @@ pub(crate) fn program(folder: &Path) -> Command {
             command.env_remove(name);
         }
     }
+    command.env("PURSER_RATE_LIMIT_SERVER_API", "0");
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }

@@ -12,9 +12,11 @@ use domain::clock::Clock;
 use domain::economy::{Economy, QUEUE_DEPTH, Queue};
 use domain::ids::Ids;
 use domain::keys::{KeyRing, Keys};
+use domain::limits::{DefaultLimits, RateLimit, RateLimits};
 use domain::lobbies::{Lobbies, LobbyObserver, LobbyTransition, PlayPorts, PlayQueue};
 use domain::players::{InstallationSecret, Players};
 use domain::webhooks::{ClaimId, MockCourier, MockVault, Outbox, Sealed, TakeDue, WebhookPorts, Webhooks};
+use limiter::MemoryLimiter;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::contract::Stores;
@@ -52,16 +54,22 @@ impl LobbyObserver for Told {
 impl Staged {
     /// On an empty store.
     pub(crate) async fn start() -> Self {
+        Self::limited_to(0).await
+    }
+
+    /// The same, each key limited to so many calls a minute.
+    pub(crate) async fn limited_to(per_minute: u32) -> Self {
         let mut purser = Purser::start().await;
         let key = purser.key().to_owned();
         let admin = purser.issue("demo", "sandbox", "admin").await["key"].as_str().unwrap().to_owned();
+        let game = purser.api().get("ping").await.ok(200)["apiKey"]["gameId"].as_str().unwrap().to_owned();
         purser.stop().await;
         let stores = purser.home().store().opened().await;
         let (clock, told) = (Arc::new(ManualClock::new()), Arc::new(Told::default()));
-        let (app, lobbies) = app_over(&stores, &clock, &told);
+        let limits = DefaultLimits { server_api: RateLimit::try_new(per_minute).unwrap() };
+        let (app, lobbies) = app_over(&stores, &clock, &told, limits);
         let address = serve(app);
         let (api, admin) = (Api::new(address, &key), Api::new(address, &admin));
-        let game = api.get("ping").await.ok(200)["apiKey"]["gameId"].as_str().unwrap().to_owned();
         let outbox = stores.outbox.clone();
         Self { api, game, admin, clock, lobbies, told, outbox, _home: Arc::clone(purser.home()) }
     }
@@ -110,7 +118,7 @@ impl Staged {
     }
 }
 
-fn app_over(stores: &Stores, clock: &Arc<ManualClock>, told: &Arc<Told>) -> (App, Arc<Lobbies>) {
+fn app_over(stores: &Stores, clock: &Arc<ManualClock>, told: &Arc<Told>, limits: DefaultLimits) -> (App, Arc<Lobbies>) {
     let clock: Arc<dyn Clock> = clock.clone();
     let ids = Arc::new(SequentialIds);
     let (queue, lanes) = Queue::open(1, QUEUE_DEPTH);
@@ -140,6 +148,8 @@ fn app_over(stores: &Stores, clock: &Arc<ManualClock>, told: &Arc<Told>) -> (App
     let webhooks = Webhooks::new(webhook_ports(stores), clock.clone(), ids.clone());
     let ring = Arc::new(KeyRing::new(stores.keys.clone(), clock.clone()));
     let keys = Keys::new(stores.keys.clone(), ring.clone(), clock.clone(), ids.clone());
+    let limiter = Arc::new(MemoryLimiter::new(clock.clone()));
+    let rate_limits = RateLimits::new(limiter, clock.clone(), limits);
     let app = App {
         webhooks: Arc::new(webhooks),
         keys: Arc::new(keys),
@@ -149,6 +159,7 @@ fn app_over(stores: &Stores, clock: &Arc<ManualClock>, told: &Arc<Told>) -> (App
         lobbies: lobbies.clone(),
         audit_trail: Arc::new(AuditTrail::new(stores.audit_log.clone(), clock.clone(), ids)),
         key_ring: ring,
+        rate_limits: Arc::new(rate_limits),
         health: stores.health.clone(),
         clock,
         render_metrics: Arc::new(String::new),

@@ -6,6 +6,7 @@ mod faults;
 mod load;
 mod network;
 mod own_cluster;
+mod rate_limits;
 mod schema;
 mod servers;
 mod session;

@@ -14,6 +14,8 @@ async fn a_bad_option_stops_the_start_with_one_line() {
         (&["--queue-depth", "0"], "--queue-depth"),
         (&["--queue-depth", "many"], "--queue-depth"),
         (&["--workers", "0"], "--workers"),
+        (&["--rate-limit-server-api", "many"], "--rate-limit-server-api"),
+        (&["--redis-url", "redis://:hunter2@cache:port"], "Redis URL"),
         (&["--database-url", "mysql://root:hunter2@db/x"], "database URL"),
         (&["--database-url", ""], "database URL"),
         (&["--log", "loud=very=much"], "log filter"),

@@ -23,10 +23,11 @@ const MEMBERS: &[Member] = &[
     Member { name: "persistence", sees: &["domain"], tests_see: &["testcluster", "testkit"] },
     Member { name: "transport", sees: &["domain"], tests_see: &["testkit"] },
     Member { name: "importer", sees: &[], tests_see: &[] },
+    Member { name: "limiter", sees: &["domain"], tests_see: &["testcluster", "testkit"] },
     Member { name: "outbound", sees: &["domain"], tests_see: &[] },
     Member {
         name: "server",
-        sees: &["domain", "importer", "outbound", "persistence", "transport"],
+        sees: &["domain", "importer", "limiter", "outbound", "persistence", "transport"],
         tests_see: &["testcluster", "testkit"],
     },
     Member { name: "testcluster", sees: &[], tests_see: &[] },
@@ -60,6 +61,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("libsqlite3-sys", &["persistence"]),
     ("tokio-postgres", &["persistence", "testcluster"]),
     ("actix-web", &["server", "transport"]),
+    ("redis", &["limiter"]),
     ("reqwest", &["outbound"]),
 ];
 
@@ -146,6 +148,7 @@ mod tests {
         let packages = [
             "domain",
             "importer",
+            "limiter",
             "outbound",
             "persistence",
             "transport",
@@ -194,6 +197,7 @@ mod tests {
             ("testkit", "persistence"),
             ("importer", "domain"),
             ("importer", "transport"),
+            ("limiter", "persistence"),
             ("outbound", "persistence"),
             ("outbound", "transport"),
             ("transport", "outbound"),

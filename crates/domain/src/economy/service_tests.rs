@@ -11,6 +11,7 @@ use super::*;
 use crate::clock::MockClock;
 use crate::ids::MockIds;
 use crate::keys::{Caller, KeyId, PermissionSet};
+use crate::limits::KeyLimits;
 use crate::store::StoreError;
 use crate::tenancy::{Environment, GameId, Realm, RealmId, StudioId};
 
@@ -40,6 +41,7 @@ fn caller() -> Caller {
             environment: Environment::Sandbox,
         },
         permissions: PermissionSet::ServerIntegration,
+        limits: KeyLimits::default(),
     }
 }
 

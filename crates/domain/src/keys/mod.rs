@@ -19,4 +19,4 @@ mod ring_tests;
 #[cfg(test)]
 mod service_tests;
 #[cfg(test)]
-mod test_keys;
+pub(crate) mod test_keys;

@@ -14,6 +14,7 @@ use thiserror::Error;
 use super::{KeyHash, KeyId, KeyRecord, KeyStore, PermissionSet, PresentedKey, PublicId};
 use crate::clock::{Clock, Timestamp};
 use crate::economy::Actor;
+use crate::limits::KeyLimits;
 use crate::store::StoreError;
 use crate::tenancy::{Realm, RealmId};
 
@@ -40,6 +41,8 @@ pub struct Caller {
     pub realm: Realm,
     /// What it may open there.
     pub permissions: PermissionSet,
+    /// The limits that are the key's own.
+    pub limits: KeyLimits,
 }
 
 /// Why a key was refused.
@@ -199,6 +202,7 @@ impl From<KeyRecord> for Known {
                 display_prefix: display_prefix.into(),
                 realm: record.realm,
                 permissions: record.permissions,
+                limits: record.limits,
             },
             hash: record.hash,
             revoked: record.revocation.is_some(),

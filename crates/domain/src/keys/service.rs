@@ -11,6 +11,7 @@ use crate::audit_log::{AuditAction, AuditEntry, AuditId};
 use crate::clock::{Clock, Timestamp};
 use crate::economy::Actor;
 use crate::ids::Ids;
+use crate::limits::{KeyLimits, RateLimit};
 use crate::store::StoreError;
 use crate::tenancy::{Environment, Realm, RealmId};
 use crate::text::{FreeText, JsonObject};
@@ -46,6 +47,8 @@ pub struct NewKey {
     pub permissions: PermissionSet,
     /// For how long it works; for ever when absent.
     pub lifetime: Option<Duration>,
+    /// The limits that are its own.
+    pub limits: KeyLimits,
 }
 
 /// What a change of a key says; what is `None` stays.
@@ -55,6 +58,8 @@ pub struct KeyRevision {
     pub name: Option<FreeText>,
     /// When it expires, `Some(None)` for never.
     pub expires_at: Option<Option<Timestamp>>,
+    /// Its own limit of server calls, `Some(None)` for none.
+    pub server_api: Option<Option<RateLimit>>,
 }
 
 /// Issues, lists, changes, rotates and revokes keys.
@@ -96,7 +101,7 @@ impl Keys {
         now: Timestamp,
         expires_at: Option<Timestamp>,
     ) -> Result<(MintedKey, KeyRecord), KeyError> {
-        let (minted, record) = self.mint(new.realm, new.name, new.permissions, now, expires_at);
+        let (minted, record) = self.mint(new, now, expires_at);
         let audit = self.audited(actor, AuditAction::KeyIssue, &record, now, None);
         self.store.apply(&KeyChange::Issue(Box::new(record.clone())), &audit).await?;
         Ok((minted, record))
@@ -137,7 +142,9 @@ impl Keys {
         let overlap_ends = now.plus(overlap);
         let old_expires_at = old.expires_at.map_or(overlap_ends, |expires_at| expires_at.min(overlap_ends));
         let expires_at = old.expires_at.map(|expires_at| now.plus(expires_at.since(old.created_at)));
-        let (minted, mut record) = self.mint(old.realm, old.name, old.permissions, now, expires_at);
+        let KeyRecord { realm, name, permissions, limits, .. } = old;
+        let (minted, mut record) =
+            self.mint(NewKey { realm, name, permissions, lifetime: None, limits }, now, expires_at);
         record.rotated_from = Some(old.id);
         let audit = self.audited(actor, AuditAction::KeyRotate, &record, now, None);
         let change = KeyChange::Rotate { new: Box::new(record.clone()), old: old.id, old_expires_at };
@@ -146,7 +153,7 @@ impl Keys {
         Ok((minted, record))
     }
 
-    /// Changes what a key is called and when it expires; what is `None` stays. A new expiry is told of again before it comes
+    /// Changes what a key is called, its limits and when it expires; what is `None` stays. A new expiry is told of again before it comes
     /// ([`KeyRecord::notice_due`]).
     ///
     /// # Errors
@@ -172,10 +179,13 @@ impl Keys {
         if let Some(name) = revision.name {
             key.name = name;
         }
+        if let Some(server_api) = revision.server_api {
+            key.limits.server_api = server_api;
+        }
         let audit = self.audited(actor, AuditAction::KeyChange, &key, now, None);
-        let (realm, name) = (key.realm.id, key.name.clone());
+        let (realm, name, limits) = (key.realm.id, key.name.clone(), key.limits);
         let (expires_at, expiry_set_at) = (key.expires_at, key.expiry_set_at);
-        let change = KeyChange::Revise { realm, id: key.id, name, expires_at, expiry_set_at };
+        let change = KeyChange::Revise { realm, id: key.id, name, limits, expires_at, expiry_set_at };
         self.store.apply(&change, &audit).await?;
         self.ring.forget(&key.public_id);
         Ok(key)
@@ -221,6 +231,7 @@ impl Keys {
             "permissionSet": key.permissions.as_str(),
             "rotatedFrom": key.rotated_from.map(|old| old.0),
             "expiresAt": key.expires_at.map(|at| at.to_string()),
+            "serverApiPerMinute": key.limits.server_api.map(RateLimit::per_minute),
         });
         let entry = AuditEntry::new(key.realm.id, AuditId(self.ids.next(at)), at, actor.clone(), action);
         AuditEntry { reason, details: Some(JsonObject::restore(details.to_string())), ..entry }
@@ -232,14 +243,9 @@ impl Keys {
         key.filter(|key| within.is_none_or(|realm| realm == key.realm.id)).ok_or(KeyError::NotFound)
     }
 
-    fn mint(
-        &self,
-        realm: Realm,
-        name: FreeText,
-        permissions: PermissionSet,
-        now: Timestamp,
-        expires_at: Option<Timestamp>,
-    ) -> (MintedKey, KeyRecord) {
+    /// A key as `new` says, but for its lifetime.
+    fn mint(&self, new: NewKey, now: Timestamp, expires_at: Option<Timestamp>) -> (MintedKey, KeyRecord) {
+        let NewKey { realm, name, permissions, limits, lifetime: _ } = new;
         let environment: Environment = realm.environment;
         let minted = MintedKey::mint(environment, || self.ids.random());
         let presented = minted.presented();
@@ -250,6 +256,7 @@ impl Keys {
             hash: presented.hash,
             name,
             permissions,
+            limits,
             created_at: now,
             expires_at,
             expiry_set_at: now,

@@ -11,6 +11,7 @@ use super::*;
 use crate::audit_log::{AuditAction, AuditEntry};
 use crate::clock::{Clock, Timestamp};
 use crate::economy::Actor;
+use crate::limits::{KeyLimits, RateLimit};
 use crate::store::StoreError;
 use crate::tenancy::RealmId;
 use crate::text::FreeText;
@@ -45,9 +46,10 @@ impl KeyStore for CountingStore {
                 (old.expires_at, old.expiry_set_at) = (Some(*old_expires_at), new.created_at);
                 keys.push(KeyRecord::clone(new));
             }
-            KeyChange::Revise { id, name, expires_at, expiry_set_at, .. } => {
+            KeyChange::Revise { id, name, limits, expires_at, expiry_set_at, .. } => {
                 let key = keys.iter_mut().find(|key| key.id == *id).unwrap();
                 (key.name, key.expires_at, key.expiry_set_at) = (name.clone(), *expires_at, *expiry_set_at);
+                key.limits = *limits;
             }
             KeyChange::Revoke { id, revocation, .. } => {
                 keys.iter_mut().find(|key| key.id == *id).unwrap().revocation = Some(revocation.clone());
@@ -84,7 +86,8 @@ impl Office {
 
     async fn issue(&self, lifetime: Option<Duration>) -> (MintedKey, KeyRecord) {
         let name = FreeText::try_new("back end").unwrap();
-        let new = NewKey { realm: realm(), name, permissions: PermissionSet::Admin, lifetime };
+        let limits = KeyLimits::default();
+        let new = NewKey { realm: realm(), name, permissions: PermissionSet::Admin, lifetime, limits };
         self.keys.issue(&operator(), new).await.unwrap()
     }
 
@@ -181,6 +184,26 @@ async fn a_rotation_never_prolongs_the_old_key_and_gives_the_new_one_its_lifetim
 }
 
 #[tokio::test]
+async fn a_limit_of_a_key_is_changed_and_taken_away_and_its_successor_has_the_same() {
+    let office = Office::open();
+    let (minted, record) = office.issue(None).await;
+    let revise = async |server_api: Option<RateLimit>| {
+        let revision = KeyRevision { server_api: Some(server_api), ..KeyRevision::default() };
+        office.keys.revise(&operator(), None, record.id.0, revision).await.unwrap();
+        office.ring.check(Some(minted.reveal())).await.unwrap().limits
+    };
+    let ten = RateLimit::try_new(10);
+    assert_eq!(revise(ten).await, KeyLimits { server_api: ten });
+    let renamed = KeyRevision { name: Some(FreeText::try_new("other").unwrap()), ..KeyRevision::default() };
+    assert_eq!(office.keys.revise(&operator(), None, record.id.0, renamed).await.unwrap().limits.server_api, ten);
+    let (successor, _) = office.keys.rotate(&operator(), None, record.id.0, HOUR).await.unwrap();
+    assert_eq!(office.ring.check(Some(successor.reveal())).await.unwrap().limits.server_api, ten);
+    assert_eq!(revise(None).await, KeyLimits::default());
+    let audited = office.store.audited.lock().unwrap()[1].clone();
+    assert!(audited.details.unwrap().as_json().contains(r#""serverApiPerMinute":10"#));
+}
+
+#[tokio::test]
 async fn what_has_ended_is_not_rotated_and_what_is_unknown_is_not_found() {
     let office = Office::open();
     let (_, revoked) = office.issue(None).await;
@@ -201,7 +224,8 @@ async fn a_key_is_not_handed_out_when_it_was_not_stored() {
     let ring = Arc::new(KeyRing::new(store.clone(), clock.clone()));
     let keys = Keys::new(store, ring, clock, Arc::new(TestIds::new()));
     let name = FreeText::try_new("back end").unwrap();
-    let new = NewKey { realm: realm(), name, permissions: PermissionSet::Admin, lifetime: None };
+    let limits = KeyLimits::default();
+    let new = NewKey { realm: realm(), name, permissions: PermissionSet::Admin, lifetime: None, limits };
     assert!(matches!(keys.issue(&operator(), new).await, Err(KeyError::Store(StoreError::Unavailable(_)))));
 }
 

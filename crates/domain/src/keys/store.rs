@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{KeyHash, PublicId, display_prefix};
 use crate::audit_log::AuditEntry;
 use crate::clock::Timestamp;
+use crate::limits::KeyLimits;
 use crate::store::StoreError;
 use crate::tenancy::{Realm, RealmId};
 use crate::text::FreeText;
@@ -59,6 +60,8 @@ pub struct KeyRecord {
     pub name: FreeText,
     /// What it may open.
     pub permissions: PermissionSet,
+    /// The limits that are its own.
+    pub limits: KeyLimits,
     /// When it was issued.
     pub created_at: Timestamp,
     /// From this instant on it is refused.
@@ -103,7 +106,7 @@ pub enum KeyChange {
         /// The end of the overlap.
         old_expires_at: Timestamp,
     },
-    /// Changes what a key is called and when it expires.
+    /// Changes what a key is called, its limits and when it expires.
     Revise {
         /// The realm of the key.
         realm: RealmId,
@@ -111,6 +114,8 @@ pub enum KeyChange {
         id: KeyId,
         /// What it is called from now on.
         name: FreeText,
+        /// The limits that are its own from now on.
+        limits: KeyLimits,
         /// When it expires from now on.
         expires_at: Option<Timestamp>,
         /// When that was decided.

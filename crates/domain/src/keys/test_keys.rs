@@ -8,13 +8,14 @@ use uuid::Uuid;
 use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Ids;
+use crate::limits::KeyLimits;
 use crate::tenancy::{Environment, GameId, Realm, RealmId, StudioId};
 use crate::text::FreeText;
 
-pub(super) struct TestClock(AtomicI64);
+pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(AtomicI64::new(1_772_366_400_000_000))
     }
 
@@ -62,7 +63,7 @@ pub(super) fn realm() -> Realm {
 }
 
 /// A key made at `at`, which never ends.
-pub(super) fn key(seed: u8, at: Timestamp) -> (MintedKey, KeyRecord) {
+pub(crate) fn key(seed: u8, at: Timestamp) -> (MintedKey, KeyRecord) {
     let minted = MintedKey::mint(Environment::Sandbox, || {
         std::array::from_fn(|index| u8::try_from(index).unwrap().wrapping_mul(37).wrapping_add(seed))
     });
@@ -74,6 +75,7 @@ pub(super) fn key(seed: u8, at: Timestamp) -> (MintedKey, KeyRecord) {
         hash: presented.hash,
         name: FreeText::try_new("back end").unwrap(),
         permissions: PermissionSet::ServerIntegration,
+        limits: KeyLimits::default(),
         created_at: at,
         expires_at: None,
         expiry_set_at: at,

@@ -17,6 +17,7 @@ use crate::economy::{
 };
 use crate::ids::MockIds;
 use crate::keys::{Caller, KeyId, PermissionSet};
+use crate::limits::KeyLimits;
 use crate::tenancy::{Environment, GameId, Realm, StudioId};
 
 const REALM: RealmId = RealmId(7);
@@ -160,6 +161,7 @@ fn caller() -> Caller {
             environment: Environment::Sandbox,
         },
         permissions: PermissionSet::ServerIntegration,
+        limits: KeyLimits::default(),
     }
 }
 

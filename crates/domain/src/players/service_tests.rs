@@ -13,6 +13,7 @@ use crate::economy::test_books::{REALM, external_id, minute};
 use crate::economy::{Actor, Failure};
 use crate::ids::MockIds;
 use crate::keys::{Caller, KeyId, PermissionSet};
+use crate::limits::KeyLimits;
 use crate::tenancy::{Environment, GameId, Realm, StudioId};
 
 fn caller() -> Caller {
@@ -23,6 +24,7 @@ fn caller() -> Caller {
         actor: Actor::new("ks_sandbox_0000000000"),
         realm: Realm { id: REALM, studio, game, environment },
         permissions: PermissionSet::ServerIntegration,
+        limits: KeyLimits::default(),
     }
 }
 

@@ -16,19 +16,21 @@ use uuid::Uuid;
 use super::statement::statement;
 use super::trouble::Trouble;
 use super::{PostgresStore, audit_log};
-use crate::rows::keys::{KeyRow, key_of};
+use crate::rows::keys::{KeyRow, key_of, stored};
 
 type KeyColumns = (
     (BigInt, SqlUuid, SqlUuid, Text),
     (SqlUuid, Text, Binary, Text, Text),
     (BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Text>, Nullable<SqlUuid>),
+    (Nullable<BigInt>,),
 );
 
 /// A key with its realm, in the order of [`KeyRow`].
 macro_rules! select_keys {
     () => {
         "SELECT k.realm, g.studio, g.id, r.environment, k.id, k.public_id, k.hash, k.name, k.permission_set, k.created_at,
-            k.expires_at, k.expiry_set_at, k.last_used_at, k.revoked_at, k.revoked_reason, k.rotated_from
+            k.expires_at, k.expiry_set_at, k.last_used_at, k.revoked_at, k.revoked_reason, k.rotated_from,
+            k.rate_limit_server_api
         FROM api_keys k JOIN realms r ON r.id = k.realm JOIN games g ON g.id = r.game "
     };
 }
@@ -49,9 +51,11 @@ statement! {
         realm: i64 => BigInt, id: Uuid => SqlUuid, public_id: &'a str => Text, hash: &'a [u8] => Binary,
         name: &'a str => Text, permission_set: &'a str => Text, created_at: i64 => BigInt,
         expires_at: Option<i64> => Nullable<BigInt>, rotated_from: Option<Uuid> => Nullable<SqlUuid>,
+        rate_limit_server_api: Option<i64> => Nullable<BigInt>,
     }
-    -> () = "INSERT INTO api_keys (realm, id, public_id, hash, name, permission_set, created_at, expires_at, rotated_from)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    -> () = "INSERT INTO api_keys (realm, id, public_id, hash, name, permission_set, created_at, expires_at, rotated_from,
+            rate_limit_server_api)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 }
 
 statement! {
@@ -61,12 +65,13 @@ statement! {
 }
 
 statement! {
-    /// Changes what a key is called, and the end of its life.
+    /// Changes what a key is called, its limits, and the end of its life.
     ReviseKey<'a> {
         realm: i64 => BigInt, id: Uuid => SqlUuid, name: &'a str => Text, expires_at: Option<i64> => Nullable<BigInt>,
-        expiry_set_at: i64 => BigInt,
+        expiry_set_at: i64 => BigInt, rate_limit_server_api: Option<i64> => Nullable<BigInt>,
     }
-    -> () = "UPDATE api_keys SET name = $3, expires_at = $4, expiry_set_at = $5 WHERE realm = $1 AND id = $2"
+    -> () = "UPDATE api_keys SET name = $3, expires_at = $4, expiry_set_at = $5, rate_limit_server_api = $6
+        WHERE realm = $1 AND id = $2"
 }
 
 statement! {
@@ -141,10 +146,11 @@ async fn apply(mut connection: &AsyncPgConnection, change: &KeyChange) -> Result
             let statement = ExpireKey { realm, id: old.0, expires_at, expiry_set_at };
             Ok(statement.execute(&mut connection).await.map(drop)?)
         }
-        KeyChange::Revise { realm, id, name, expires_at, expiry_set_at } => {
+        KeyChange::Revise { realm, id, name, limits, expires_at, expiry_set_at } => {
             let (name, expires_at) = (name.as_str(), expires_at.map(Timestamp::unix_micros));
             let (realm, id, expiry_set_at) = (realm.0, id.0, expiry_set_at.unix_micros());
-            let statement = ReviseKey { realm, id, name, expires_at, expiry_set_at };
+            let rate_limit_server_api = stored(limits.server_api);
+            let statement = ReviseKey { realm, id, name, expires_at, expiry_set_at, rate_limit_server_api };
             Ok(statement.execute(&mut connection).await.map(drop)?)
         }
         KeyChange::Revoke { realm, id, revocation } => {
@@ -165,6 +171,7 @@ async fn insert(mut connection: &AsyncPgConnection, key: &KeyRecord) -> QueryRes
         created_at: key.created_at.unix_micros(),
         expires_at: key.expires_at.map(Timestamp::unix_micros),
         rotated_from: key.rotated_from.map(|old| old.0),
+        rate_limit_server_api: stored(key.limits.server_api),
     };
     statement.execute(&mut connection).await.map(drop)
 }

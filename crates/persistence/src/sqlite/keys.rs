@@ -13,19 +13,21 @@ use domain::text::FreeText;
 
 use super::statement::statement;
 use super::{SqliteStore, audit_log, connection};
-use crate::rows::keys::{KeyRow, key_of};
+use crate::rows::keys::{KeyRow, key_of, stored};
 
 type KeyColumns = (
     (BigInt, Binary, Binary, Text),
     (Binary, Text, Binary, Text, Text),
     (BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Text>, Nullable<Binary>),
+    (Nullable<BigInt>,),
 );
 
 /// A key with its realm, in the order of [`KeyRow`].
 macro_rules! select_keys {
     () => {
         "SELECT k.realm, g.studio, g.id, r.environment, k.id, k.public_id, k.hash, k.name, k.permission_set, k.created_at,
-            k.expires_at, k.expiry_set_at, k.last_used_at, k.revoked_at, k.revoked_reason, k.rotated_from
+            k.expires_at, k.expiry_set_at, k.last_used_at, k.revoked_at, k.revoked_reason, k.rotated_from,
+            k.rate_limit_server_api
         FROM api_keys k JOIN realms r ON r.id = k.realm JOIN games g ON g.id = r.game "
     };
 }
@@ -52,9 +54,11 @@ statement! {
         realm: i64 => BigInt, id: &'a [u8] => Binary, public_id: &'a str => Text, hash: &'a [u8] => Binary,
         name: &'a str => Text, permission_set: &'a str => Text, created_at: i64 => BigInt,
         expires_at: Option<i64> => Nullable<BigInt>, rotated_from: Option<&'a [u8]> => Nullable<Binary>,
+        rate_limit_server_api: Option<i64> => Nullable<BigInt>,
     }
-    -> () = "INSERT INTO api_keys (realm, id, public_id, hash, name, permission_set, created_at, expires_at, rotated_from)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    -> () = "INSERT INTO api_keys (realm, id, public_id, hash, name, permission_set, created_at, expires_at, rotated_from,
+            rate_limit_server_api)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 }
 
 statement! {
@@ -66,12 +70,13 @@ statement! {
 }
 
 statement! {
-    /// Changes what a key is called, and the end of its life.
+    /// Changes what a key is called, its limits, and the end of its life.
     ReviseKey<'a> {
-        name: &'a str => Text, expires_at: Option<i64> => Nullable<BigInt>, expiry_set_at: i64 => BigInt,
-        realm: i64 => BigInt, id: &'a [u8] => Binary,
+        name: &'a str => Text, rate_limit_server_api: Option<i64> => Nullable<BigInt>,
+        expires_at: Option<i64> => Nullable<BigInt>, expiry_set_at: i64 => BigInt, realm: i64 => BigInt, id: &'a [u8] => Binary,
     }
-    -> () = "UPDATE api_keys SET name = ?, expires_at = ?, expiry_set_at = ? WHERE realm = ? AND id = ?"
+    -> () = "UPDATE api_keys SET name = ?, rate_limit_server_api = ?, expires_at = ?, expiry_set_at = ?
+        WHERE realm = ? AND id = ?"
 }
 
 statement! {
@@ -143,10 +148,12 @@ fn apply(connection: &mut SqliteConnection, change: &KeyChange) -> QueryResult<(
             let expiry_set_at = new.created_at.unix_micros();
             ExpireKey { expires_at, expiry_set_at, realm, id: old.0.as_bytes() }.execute(connection).map(drop)
         }
-        KeyChange::Revise { realm, id, name, expires_at, expiry_set_at } => {
+        KeyChange::Revise { realm, id, name, limits, expires_at, expiry_set_at } => {
             let (name, expires_at) = (name.as_str(), expires_at.map(Timestamp::unix_micros));
             let (expiry_set_at, id) = (expiry_set_at.unix_micros(), id.0.as_bytes().as_slice());
-            ReviseKey { name, expires_at, expiry_set_at, realm: realm.0, id }.execute(connection).map(drop)
+            let (rate_limit_server_api, realm) = (stored(limits.server_api), realm.0);
+            let statement = ReviseKey { name, rate_limit_server_api, expires_at, expiry_set_at, realm, id };
+            statement.execute(connection).map(drop)
         }
         KeyChange::Revoke { realm, id, revocation } => {
             let (at, reason) = (revocation.at.unix_micros(), revocation.reason.as_ref().map(FreeText::as_str));
@@ -166,6 +173,7 @@ fn insert(connection: &mut SqliteConnection, key: &KeyRecord) -> QueryResult<()>
         created_at: key.created_at.unix_micros(),
         expires_at: key.expires_at.map(Timestamp::unix_micros),
         rotated_from: key.rotated_from.as_ref().map(|old| old.0.as_bytes().as_slice()),
+        rate_limit_server_api: stored(key.limits.server_api),
     };
     statement.execute(connection).map(drop)
 }

@@ -8,6 +8,7 @@ use domain::clock::Timestamp;
 use domain::economy::{Actor, Page};
 use domain::ids::Ids;
 use domain::keys::{KeyChange, KeyHash, KeyId, KeyRecord, PermissionSet, PublicId};
+use domain::limits::KeyLimits;
 use domain::tenancy::RealmId;
 use domain::webhooks::{
     Assignment, Attempt, AttemptOutcome, AttemptReport, ClaimId, DeliveryQuery, DeliveryStatus, Dialect,
@@ -554,6 +555,7 @@ fn a_key_that_will_expire_is_told_of_once_at_each_threshold() {
             hash: KeyHash([1; 32]),
             name: text("backend"),
             permissions: PermissionSet::Admin,
+            limits: KeyLimits::default(),
             created_at: start(),
             expires_at: Some(day(7)),
             expiry_set_at: start(),

@@ -9,6 +9,7 @@ use diesel::sqlite::SqliteConnection;
 use domain::audit_log::AuditAction;
 use domain::ids::Ids;
 use domain::keys::{KeyChange, KeyId, KeyRecord, MintedKey, PermissionSet};
+use domain::limits::KeyLimits;
 use domain::lobbies::{BoardMode, PlayBatch};
 use domain::webhooks::{
     AttemptOutcome, DeliveryQuery, DeliveryStatus, Dialect, DisabledReason, EndpointEdit, EndpointRefusal, EventName,
@@ -355,6 +356,7 @@ fn a_key_that_is_about_to_expire_is_told_of_once_at_each_threshold() {
             hash: presented.hash,
             name: text("back end"),
             permissions: PermissionSet::ServerIntegration,
+            limits: KeyLimits::default(),
             created_at: at(0),
             expires_at: Some(at(7 * DAY)),
             expiry_set_at: at(0),

@@ -5,12 +5,13 @@ use std::time::Duration;
 use anyhow::Context;
 use domain::clock::{Clock, Timestamp};
 use domain::keys::{KeyRecord, KeyRevision, MintedKey, NewKey, PermissionSet};
+use domain::limits::{KeyLimits, RateLimit};
 use domain::tenancy::{DirectoryError, Environment, Realm, Slug, Tenancy};
 use domain::text::FreeText;
 use serde::Serialize;
 
 use super::{actor, print_json, print_table};
-use crate::cli::KeysAction;
+use crate::cli::{KeysAction, OwnLimit};
 use crate::config::Settings;
 use crate::store::{self, IfAbsent};
 use crate::system::SystemClock;
@@ -45,6 +46,14 @@ struct KeyView {
     revoked_at: Option<String>,
     revoked_reason: Option<String>,
     rotated_from: Option<String>,
+    rate_limits: RateLimitsView,
+}
+
+/// The limits of a key where it has its own.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RateLimitsView {
+    server_api_per_minute: Option<u32>,
 }
 
 /// A key to be issued, as the command line gives it.
@@ -55,6 +64,7 @@ struct Wanted {
     permissions: PermissionSet,
     name: String,
     lifetime: Option<Duration>,
+    limits: KeyLimits,
     create: bool,
 }
 
@@ -68,10 +78,12 @@ pub(crate) async fn run(settings: &Settings, action: KeysAction) -> anyhow::Resu
             permissions,
             name,
             expires_in: lifetime,
+            rate_limit,
             create,
             output,
         } => {
-            let wanted = Wanted { studio, game, environment, permissions, name, lifetime, create };
+            let limits = KeyLimits { server_api: rate_limit.and_then(|OwnLimit(limit)| limit) };
+            let wanted = Wanted { studio, game, environment, permissions, name, lifetime, limits, create };
             let (minted, record) = issue(settings, wanted).await?;
             show_issued(&minted, &record, output.json)
         }
@@ -81,18 +93,25 @@ pub(crate) async fn run(settings: &Settings, action: KeysAction) -> anyhow::Resu
             let (minted, record) = store::keys(&store).0.rotate(&actor(), None, id, overlap).await?;
             show_issued(&minted, &record, output.json)
         }
-        KeysAction::Change { id, name, expires_in, never_expires, output } => {
+        KeysAction::Change { id, name, expires_in, never_expires, rate_limit, output } => {
             let store = store::open(settings, IfAbsent::Refuse).await?;
             let name = name.as_deref().map(FreeText::try_new).transpose().context("--name")?;
             let until = expires_in.map(|lifetime| Some(SystemClock.now().plus(lifetime)));
-            let revision = KeyRevision { name, expires_at: if never_expires { Some(None) } else { until } };
+            let expires_at = if never_expires { Some(None) } else { until };
+            let server_api = rate_limit.map(|OwnLimit(limit)| limit);
+            let revision = KeyRevision { name, expires_at, server_api };
             let record = store::keys(&store).0.revise(&actor(), None, id, revision).await?;
             if output.json {
                 let names = names(&store::tenancy(&store)).await?;
                 return print_json(&view(&record, &names, SystemClock.now()));
             }
             let expiry = record.expires_at.map_or_else(|| "never expires".to_owned(), |at| format!("expires {at}"));
-            println!("changed {}: it {expiry}", record.display_prefix());
+            let limit = match record.limits.server_api.map(RateLimit::per_minute) {
+                None => "is limited as the server says".to_owned(),
+                Some(0) => "is not limited".to_owned(),
+                Some(per_minute) => format!("may make {per_minute} calls a minute"),
+            };
+            println!("changed {}: it {expiry} and {limit}", record.display_prefix());
             Ok(())
         }
         KeysAction::Revoke { id, reason, output } => {
@@ -114,8 +133,8 @@ async fn issue(settings: &Settings, wanted: Wanted) -> anyhow::Result<(MintedKey
     let if_absent = if wanted.create { IfAbsent::Create } else { IfAbsent::Refuse };
     let store = store::open(settings, if_absent).await?;
     let realm = find_realm(&store::tenancy(&store), &wanted).await?;
-    let (permissions, lifetime) = (wanted.permissions, wanted.lifetime);
-    Ok(store::keys(&store).0.issue(&actor(), NewKey { realm, name, permissions, lifetime }).await?)
+    let Wanted { permissions, lifetime, limits, .. } = wanted;
+    Ok(store::keys(&store).0.issue(&actor(), NewKey { realm, name, permissions, lifetime, limits }).await?)
 }
 
 /// The realm of the key, made if it is absent and that was asked for.
@@ -214,5 +233,6 @@ fn view(key: &KeyRecord, names: &[(domain::tenancy::GameId, Slug, Slug)], now: T
             .and_then(|revocation| revocation.reason.as_ref())
             .map(|reason| reason.as_str().to_owned()),
         rotated_from: key.rotated_from.map(|old| old.0.to_string()),
+        rate_limits: RateLimitsView { server_api_per_minute: key.limits.server_api.map(RateLimit::per_minute) },
     }
 }

@@ -8,6 +8,7 @@ use domain::clock::Timestamp;
 use domain::economy::{Actor, GrantId};
 use domain::ids::Ids;
 use domain::keys::{KeyChange, KeyId, KeyRecord, MintedKey, PermissionSet, Revocation};
+use domain::limits::KeyLimits;
 use domain::tenancy::{Realm, RealmId};
 use domain::webhooks::{EndpointEdit, EventName, EventNames};
 use serde_json::{Value, json};
@@ -172,6 +173,7 @@ async fn issue(world: &World, realm: Realm, expires: u32) -> KeyRecord {
         hash: presented.hash,
         name: text("back end"),
         permissions: PermissionSet::ServerIntegration,
+        limits: KeyLimits::default(),
         created_at: start(),
         expires_at: Some(day(expires)),
         expiry_set_at: start(),
@@ -259,6 +261,7 @@ pub async fn a_key_whose_end_moves_is_told_of_anew(world: World) {
         realm: sandbox.id,
         id: moved.id,
         name: moved.name.clone(),
+        limits: moved.limits,
         expires_at: Some(day(60)),
         expiry_set_at: day(5),
     };

@@ -7,6 +7,7 @@ use domain::clock::Timestamp;
 use domain::economy::Actor;
 use domain::ids::Ids;
 use domain::keys::{KeyChange, KeyId, KeyRecord, KeyStore, MintedKey, PermissionSet, PublicId, Revocation};
+use domain::limits::{KeyLimits, RateLimit};
 use domain::tenancy::Realm;
 
 use super::World;
@@ -27,6 +28,7 @@ fn key(realm: Realm, seconds: u64) -> KeyRecord {
         hash: presented.hash,
         name: text("back end"),
         permissions: PermissionSet::ServerIntegration,
+        limits: KeyLimits::default(),
         created_at: at(seconds),
         expires_at: None,
         expiry_set_at: at(seconds),
@@ -40,6 +42,11 @@ fn key(realm: Realm, seconds: u64) -> KeyRecord {
 fn audited(action: AuditAction, key: &KeyRecord) -> AuditEntry {
     let (id, actor) = (AuditId(SequentialIds.next(at(0))), Actor::new("command_line"));
     AuditEntry::new(key.realm.id, id, key.created_at, actor, action)
+}
+
+/// So many calls a minute.
+fn limited(per_minute: u32) -> KeyLimits {
+    KeyLimits { server_api: RateLimit::try_new(per_minute) }
 }
 
 async fn issue(keys: &dyn KeyStore, key: &KeyRecord) {
@@ -59,7 +66,8 @@ pub async fn an_issued_key_is_found_as_it_was(world: World) {
     let issued = [
         key(sandbox, 1),
         KeyRecord { permissions: PermissionSet::ClientSdk, expires_at: Some(at(9)), ..key(live, 2) },
-        KeyRecord { permissions: PermissionSet::Admin, name: text(awkward), ..key(live, 3) },
+        KeyRecord { permissions: PermissionSet::Admin, name: text(awkward), limits: limited(0), ..key(live, 3) },
+        KeyRecord { limits: limited(RateLimit::MAX), ..key(live, 4) },
     ];
     for key in &issued {
         issue(&*world.stores.keys, key).await;
@@ -95,6 +103,25 @@ pub async fn a_rotation_moves_the_end_of_the_old_key(world: World) {
     let ended = KeyRecord { expires_at: Some(at(60)), expiry_set_at: new.created_at, ..old };
     assert_eq!(keys.all().await.expect("the store works"), [ended, bystander, new.clone()]);
     assert_eq!(found(keys, &new).await, new);
+}
+
+/// A change of a limit is seen through other handles, and touches no other key.
+pub async fn a_limit_of_a_key_is_changed_and_taken_away(world: World) {
+    let [sandbox, live] = world.realms;
+    let second = world.second().await;
+    let (mut changed, bystander) = (key(sandbox, 1), KeyRecord { limits: limited(5), ..key(live, 2) });
+    for key in [&changed, &bystander] {
+        issue(&*world.stores.keys, key).await;
+    }
+    for limits in [limited(600), limited(0), KeyLimits::default()] {
+        changed.limits = limits;
+        let KeyRecord { id, name, expires_at, expiry_set_at, .. } = changed.clone();
+        let change = KeyChange::Revise { realm: sandbox.id, id, name, limits, expires_at, expiry_set_at };
+        let audit = audited(AuditAction::KeyChange, &changed);
+        world.stores.keys.apply(&change, &audit).await.expect("the store works");
+        assert_eq!(found(&*second.keys, &changed).await, changed);
+        assert_eq!(found(&*second.keys, &bystander).await, bystander);
+    }
 }
 
 /// A revocation keeps when and why, with and without a reason, and is seen through other handles.

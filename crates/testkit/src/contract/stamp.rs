@@ -233,6 +233,7 @@ macro_rules! store_contract {
                 an_issued_key_is_found_as_it_was,
                 a_public_id_in_another_case_is_another_key,
                 a_rotation_moves_the_end_of_the_old_key,
+                a_limit_of_a_key_is_changed_and_taken_away,
                 a_revocation_is_kept_with_its_reason,
                 a_change_of_a_key_is_audited,
                 the_latest_use_of_a_key_is_kept,

@@ -33,11 +33,11 @@ impl KeyStore for MemoryStore {
                     (key.expires_at, key.expiry_set_at) = (Some(*old_expires_at), new.created_at);
                 });
             }
-            KeyChange::Revise { realm, id, name, expires_at, expiry_set_at } => {
-                of_id(keys, *realm, *id).for_each(|key| {
+            KeyChange::Revise { realm, id, name, limits, expires_at, expiry_set_at } => of_id(keys, *realm, *id)
+                .for_each(|key| {
                     (key.name, key.expires_at, key.expiry_set_at) = (name.clone(), *expires_at, *expiry_set_at);
-                })
-            }
+                    key.limits = *limits;
+                }),
             KeyChange::Revoke { realm, id, revocation } => {
                 of_id(keys, *realm, *id).for_each(|key| key.revocation = Some(revocation.clone()));
             }

@@ -2,10 +2,12 @@
 //!
 //! Each row stands for itself, as if it had been sent alone: a bad one is told of in the answer, and the others are applied.
 
-use actix_web::HttpResponse;
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse};
 use domain::audit_log::{AuditAction, AuditTrail};
 use domain::economy::{Economy, Failure, Fingerprinter, Import, ImportRow, Once, Operation, Repeat};
 use domain::keys::Caller;
+use domain::limits::cost_of_rows;
 use domain::text::JsonObject;
 use serde::Serialize;
 use serde_json::json;
@@ -16,6 +18,7 @@ use crate::body::{Body, Members};
 use crate::field_errors::FieldErrors;
 use crate::fields;
 use crate::problem::{ErrorBody, Problem};
+use crate::rate_limits;
 
 /// The most rows in one call.
 const ROWS_MAX: usize = 1_000;
@@ -61,20 +64,24 @@ type ReadImport = fn(&Members<'_>, &mut FieldErrors) -> Option<Import>;
 /// A row that was read, or what is wrong with it.
 type ReadRow = Result<ImportRow, Failed>;
 
-/// Applies the rows of `body`, which are of `kind` and are read by `read`, and notes the call in the audit log.
+/// Applies the rows that are sent with `request`, which are of `kind` and are read by `read`, and notes the call in the audit
+/// log. It pays by their number before anything is applied.
 ///
 /// # Errors
-/// [`Problem::Invalid`] when there are no rows to be read, or too many: nothing is applied. [`Problem::Failed`] when the
+/// [`Problem::Invalid`] when there are no rows to be read, or too many, [`Problem::RateLimited`] when it cannot pay: nothing is
+/// applied. [`Problem::Failed`] when the
 /// outcome of any row is unknown; sending all of them again is safe.
 pub(super) async fn migrate(
     economy: &Economy,
     trail: &AuditTrail,
     caller: &Caller,
-    body: &Body,
+    (request, payload): (&HttpRequest, Payload),
     kind: MigrateKind,
     read: ReadImport,
 ) -> Result<HttpResponse, Problem> {
-    let rows = rows(body)?;
+    let body = or_paid(Body::read_bulk(request, payload).await, request, caller).await?;
+    let rows = or_paid(rows(&body), request, caller).await?;
+    rate_limits::spend(request, caller, cost_of_rows(rows.len())).await?;
     let mut places = Vec::with_capacity(rows.len());
     let mut good = Vec::with_capacity(rows.len());
     let mut outcome = MigrateCounts::default();
@@ -101,6 +108,14 @@ pub(super) async fn migrate(
     outcome.failures.sort_by_key(|failure| failure.row_index);
     trail.note(caller, kind.audit_action(), None, outcome.details()).await?;
     Ok(HttpResponse::Ok().json(MigrateOutcome { data: outcome }))
+}
+
+/// What was read; a call that fails before its rows are known pays as any other does.
+async fn or_paid<T>(read: Result<T, Problem>, request: &HttpRequest, caller: &Caller) -> Result<T, Problem> {
+    if read.is_err() {
+        rate_limits::spend(request, caller, 1).await?;
+    }
+    read
 }
 
 fn rows(body: &Body) -> Result<Vec<&RawValue>, Problem> {

@@ -7,10 +7,10 @@ use domain::economy::{Economy, Import};
 use utoipa::ToSchema;
 
 use super::migrate::{self, MigrateKind, MigrateOutcome};
-use crate::body::{Body, Members};
+use crate::body::Members;
 use crate::field_errors::FieldErrors;
 use crate::fields;
-use crate::keys::Caller;
+use crate::keys::BulkCaller;
 use crate::problem::{BulkProblems, Problem};
 
 /// Bulk-import inventory holdings from another platform.
@@ -32,12 +32,11 @@ use crate::problem::{BulkProblems, Problem};
 pub(super) async fn migrate_inventory(
     economy: Data<Economy>,
     trail: Data<AuditTrail>,
-    Caller(caller): Caller,
+    BulkCaller(caller): BulkCaller,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let body = Body::read_bulk(&request, payload).await?;
-    migrate::migrate(&economy, &trail, &caller, &body, MigrateKind::Inventory, import).await
+    migrate::migrate(&economy, &trail, &caller, (&request, payload), MigrateKind::Inventory, import).await
 }
 
 fn import(row: &Members<'_>, errors: &mut FieldErrors) -> Option<Import> {

@@ -13,12 +13,17 @@ use utoipa::IntoParams;
 
 use crate::path;
 use crate::problem::Problem;
+use crate::rate_limits;
 
 static API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 const BEARER: &str = "bearer";
 
 /// The caller of a route under `/server/v1`, whose key was checked.
 pub(crate) struct Caller(pub(crate) domain::keys::Caller);
+
+/// The caller of a bulk import, whose key was checked and has something left to spend. What the import costs is known only once
+/// its rows are: it has not paid yet.
+pub(crate) struct BulkCaller(pub(crate) domain::keys::Caller);
 
 /// The caller of a route under `/server/v1/games/{gameId}`, whose key was checked and is one of that game.
 pub(crate) struct GameCaller(pub(crate) domain::keys::Caller);
@@ -36,10 +41,25 @@ impl FromRequest for Caller {
         let request = request.clone();
         Box::pin(async move {
             let caller = check(&request).await?;
-            match caller.permissions {
-                PermissionSet::ServerIntegration => Ok(Self(caller)),
-                PermissionSet::ClientSdk | PermissionSet::Admin => Err(Problem::Forbidden),
+            if opens_server_api(&caller) { Ok(Self(caller)) } else { Err(Problem::Forbidden) }
+        })
+    }
+}
+
+impl FromRequest for BulkCaller {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let caller = authenticate(&request).await?;
+            if opens_server_api(&caller) {
+                rate_limits::spend(&request, &caller, 0).await?;
+                return Ok(Self(caller));
             }
+            rate_limits::spend(&request, &caller, 1).await?;
+            Err(Problem::Forbidden)
         })
     }
 }
@@ -76,7 +96,21 @@ impl FromRequest for AdminCaller {
     }
 }
 
+fn opens_server_api(caller: &domain::keys::Caller) -> bool {
+    match caller.permissions {
+        PermissionSet::ServerIntegration => true,
+        PermissionSet::ClientSdk | PermissionSet::Admin => false,
+    }
+}
+
+/// Whose key it is, after paying for the call: whatever becomes of it, it counts.
 async fn check(request: &HttpRequest) -> Result<domain::keys::Caller, Problem> {
+    let caller = authenticate(request).await?;
+    rate_limits::spend(request, &caller, 1).await?;
+    Ok(caller)
+}
+
+async fn authenticate(request: &HttpRequest) -> Result<domain::keys::Caller, Problem> {
     let ring = request.app_data::<Data<KeyRing>>().expect("the key ring is registered with the routes");
     let presented = presented_key(request.headers()).map_err(Problem::Denied)?;
     ring.check(presented).await.map_err(Problem::Denied)

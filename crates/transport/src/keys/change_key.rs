@@ -1,4 +1,4 @@
-//! `PATCH …/keys/{keyId}`: a key is called something else, or expires at another time.
+//! `PATCH …/keys/{keyId}`: a key is called something else, has other limits, or expires at another time.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, patch};
@@ -8,8 +8,8 @@ use domain::lobbies::Revised;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::views::{KeyParams, KeyResponse};
-use super::{AdminCaller, GameParams, future};
+use super::views::{KeyParams, KeyResponse, RateLimitsView};
+use super::{AdminCaller, GameParams, future, server_api_limit};
 use crate::body::Body;
 use crate::field_errors::FieldErrors;
 use crate::fields;
@@ -19,7 +19,7 @@ use crate::problem::{AdminWriteProblems, ErrorResponse, Problem};
 
 /// Change an API key.
 ///
-/// What is not sent stays as it is. Webhooks are told of a new expiry once more before it comes. To end a key now, revoke it.
+/// What is not sent stays as it is. A new limit holds on every server within a second. Webhooks are told of a new expiry once more before it comes. To end a key now, revoke it.
 /// Goes on the audit log.
 #[utoipa::path(
     tag = "Keys",
@@ -59,8 +59,13 @@ fn parse(request: &HttpRequest, body: &Body, now: Timestamp) -> Result<(Uuid, Ke
         Revised::Removed => Some(None),
         Revised::Set(until) => Some(Some(until)),
     };
+    let server_api = match server_api_limit(&members, &mut errors) {
+        Revised::Kept => None,
+        Revised::Removed => Some(None),
+        Revised::Set(limit) => Some(Some(limit)),
+    };
     let (Some(id), true) = (id, errors.is_empty()) else { return Err(errors.into()) };
-    Ok((id, KeyRevision { name, expires_at }))
+    Ok((id, KeyRevision { name, expires_at, server_api }))
 }
 
 /// What changes of a key.
@@ -73,4 +78,6 @@ struct ChangeKeyRequest {
     name: Option<String>,
     /// From when on it is refused: an instant to come, or null for never.
     expires_at: Option<Instant>,
+    /// The limits that are its own.
+    rate_limits: Option<RateLimitsView>,
 }

@@ -7,12 +7,14 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, post};
 use domain::clock::{Clock, Timestamp};
 use domain::keys::{Keys, NewKey, PermissionSet};
+use domain::limits::KeyLimits;
+use domain::lobbies::Revised;
 use domain::tenancy::Realm;
 use domain::text::FreeText;
 use utoipa::ToSchema;
 
-use super::views::{IssuedKeyResponse, PermissionSetName};
-use super::{AdminCaller, GameParams, future};
+use super::views::{IssuedKeyResponse, PermissionSetName, RateLimitsView};
+use super::{AdminCaller, GameParams, future, server_api_limit};
 use crate::body::Body;
 use crate::field_errors::FieldErrors;
 use crate::fields;
@@ -57,13 +59,17 @@ fn parse(realm: Realm, body: &Body, now: Timestamp) -> Result<(NewKey, Option<Ti
     let permissions = members.required("permissionSet", fields::one_of(sets, PermissionSet::parse), &mut errors);
     let until = members.optional("expiresAt", future(now), &mut errors);
     let seconds = members.optional("expiresInSeconds", fields::between(1..=LIFETIME_SECONDS_MAX), &mut errors);
+    let server_api = match server_api_limit(&members, &mut errors) {
+        Revised::Kept | Revised::Removed => None,
+        Revised::Set(limit) => Some(limit),
+    };
     if members.has("expiresAt") && members.has("expiresInSeconds") {
         errors.add("expiresInSeconds", "must not be sent together with expiresAt");
     }
     let (Some(permissions), true) = (permissions, errors.is_empty()) else { return Err(errors.into()) };
     let name = name.unwrap_or_else(|| FreeText::restore(String::new()));
     let lifetime = seconds.map(|seconds| Duration::from_secs(seconds.into()));
-    Ok((NewKey { realm, name, permissions, lifetime }, until))
+    Ok((NewKey { realm, name, permissions, lifetime, limits: KeyLimits { server_api } }, until))
 }
 
 /// An API key to be issued. It works for ever unless told otherwise.
@@ -81,4 +87,6 @@ struct IssueKeyRequest {
     /// For how long it works. Not together with `expiresAt`.
     #[schema(minimum = 1, maximum = 2_147_483_647)]
     expires_in_seconds: Option<u32>,
+    /// The limits that are its own.
+    rate_limits: Option<RateLimitsView>,
 }

@@ -10,14 +10,18 @@ mod revoke_key;
 mod rotate_key;
 mod views;
 
-pub(crate) use caller::{AdminCaller, Caller, GameCaller, GameParams};
+pub(crate) use caller::{AdminCaller, BulkCaller, Caller, GameCaller, GameParams};
 
 use std::fmt;
 
 use domain::clock::Timestamp;
+use domain::limits::RateLimit;
+use domain::lobbies::Revised;
 use serde_json::value::RawValue;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::body::Members;
+use crate::field_errors::FieldErrors;
 use crate::fields;
 use crate::instant::InvalidInstant;
 
@@ -54,5 +58,15 @@ fn future(now: Timestamp) -> impl FnOnce(&RawValue) -> Result<Timestamp, NotToCo
     move |value| {
         let at = fields::instant(value).map_err(NotToCome::Invalid)?;
         if now < at { Ok(at) } else { Err(NotToCome::Passed) }
+    }
+}
+
+/// Reads what is said of the limits of a key, which is its own limit of server calls.
+fn server_api_limit(members: &Members<'_>, errors: &mut FieldErrors) -> Revised<RateLimit> {
+    let Some(limits) = members.object("rateLimits", errors) else { return Revised::Kept };
+    match limits.revised("serverApiPerMinute", fields::between(0..=RateLimit::MAX), errors) {
+        Revised::Kept => Revised::Kept,
+        Revised::Removed => Revised::Removed,
+        Revised::Set(per_minute) => RateLimit::try_new(per_minute).map_or(Revised::Kept, Revised::Set),
     }
 }

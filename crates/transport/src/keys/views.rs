@@ -1,6 +1,7 @@
 //! API keys as those who hand them out see them.
 
 use domain::keys::{KeyRecord, MintedKey};
+use domain::limits::RateLimit;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -45,6 +46,8 @@ pub(super) struct KeyView {
     /// What it opens there.
     #[schema(value_type = PermissionSetName)]
     permission_set: &'static str,
+    /// The limits that are its own.
+    rate_limits: RateLimitsView,
     /// When it was issued.
     created_at: Instant,
     /// From when on it is refused; null for never.
@@ -73,6 +76,7 @@ impl From<KeyRecord> for KeyView {
             name: record.name.as_str().to_owned(),
             environment: record.realm.environment.as_str(),
             permission_set: record.permissions.as_str(),
+            rate_limits: RateLimitsView { server_api_per_minute: record.limits.server_api.map(RateLimit::per_minute) },
             created_at: Instant(record.created_at),
             expires_at: record.expires_at.map(Instant),
             last_used_at: record.last_used_at.map(Instant),
@@ -81,6 +85,16 @@ impl From<KeyRecord> for KeyView {
             rotated_from: record.rotated_from.map(|id| id.0.to_string()),
         }
     }
+}
+
+/// The limits of a key where it has its own.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RateLimitsView {
+    /// How many calls of the server API it may make in any minute, 0 for any number; null where it has no limit of its own,
+    /// and the server's holds.
+    #[schema(minimum = 0, maximum = 1_000_000_000, example = 6000)]
+    server_api_per_minute: Option<u32>,
 }
 
 /// An API key that was issued now.

@@ -10,6 +10,7 @@ use domain::economy::{
     GrantEntries, GrantEntry, GrantId, GrantKind, GrantSource, Operation, Origin,
 };
 use domain::keys::{ExpiryNotice, KeyHash, KeyId, KeyRecord, PermissionSet, PublicId};
+use domain::limits::KeyLimits;
 use domain::lobbies::{Lobby, LobbyKey, Stage};
 use domain::players::{Ban, BanOutcome, Erasure, ExternalId, IdentityDigest, Merge, MergeCounts, Player, PlayerId};
 use domain::tenancy::{Environment, RealmId};
@@ -106,6 +107,7 @@ fn key_record(used: Option<Timestamp>) -> KeyRecord {
         hash: KeyHash([0; 32]),
         name: text("backend").unwrap(),
         permissions: PermissionSet::ServerIntegration,
+        limits: KeyLimits::default(),
         created_at: before(1_000),
         expires_at: Some(now()),
         expiry_set_at: before(1_000),

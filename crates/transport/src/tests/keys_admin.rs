@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use actix_web::test::TestRequest;
 use domain::audit_log::AuditAction;
 use domain::keys::{KeyChange, KeyId, KeyRecord, MockKeyStore, PermissionSet, PresentedKey, PublicId, Revocation};
+use domain::limits::KeyLimits;
 use domain::tenancy::{Environment, GameId, RealmId};
 use domain::text::FreeText;
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ fn record(id: u128) -> KeyRecord {
         hash: domain::keys::KeyHash([7; 32]),
         name: FreeText::try_new("Game backend").unwrap(),
         permissions: PermissionSet::ServerIntegration,
+        limits: KeyLimits::default(),
         created_at: before(100_000),
         expires_at: Some(before(-100_000)),
         expiry_set_at: before(100_000),
@@ -198,6 +200,28 @@ async fn a_change_of_a_key_changes_what_it_names_and_nothing_else() {
     assert_eq!(for_ever.json()["data"]["expiresAt"], Value::Null);
     let body = r#"{ "name": [], "expiresAt": "2026-06-08T12:00:00Z", "permissionSet": "admin" }"#;
     insta::assert_snapshot!("key_wrong_change", change(body).await.0.shown());
+}
+
+#[actix_web::test]
+async fn a_limit_of_a_key_is_a_number_of_calls_or_none() {
+    let change = |body: String| send(administer("PATCH", &path(0x12, "")).set_payload(body));
+    for (limit, kept) in [("600", Some(600)), ("0", Some(0)), ("1e9", Some(1_000_000_000)), ("null", None)] {
+        let (reply, changes) = change(format!(r#"{{ "rateLimits": {{ "serverApiPerMinute": {limit} }} }}"#)).await;
+        assert_eq!(reply.json()["data"]["rateLimits"]["serverApiPerMinute"].take(), json!(kept), "{limit}");
+        let [(KeyChange::Revise { limits, .. }, AuditAction::KeyChange)] = &*changes else { panic!("{changes:?}") };
+        assert_eq!(limits.server_api.map(|limit| limit.per_minute()), kept);
+    }
+    for limit in ["-1", "1000000001", "1.5", "\"5\"", "[]"] {
+        let body = format!(r#"{{ "permissionSet": "admin", "rateLimits": {{ "serverApiPerMinute": {limit} }} }}"#);
+        let (reply, changes) = send(administer("POST", "keys").set_payload(body)).await;
+        assert_eq!(
+            (reply.wrong_fields(), changes),
+            (vec!["rateLimits.serverApiPerMinute".to_owned()], vec![]),
+            "{limit}"
+        );
+    }
+    let (reply, _) = change(r#"{ "rateLimits": 5 }"#.to_owned()).await;
+    assert_eq!(reply.wrong_fields(), ["rateLimits"]);
 }
 
 #[actix_web::test]

@@ -18,6 +18,7 @@ mod openapi;
 mod operations;
 mod play;
 mod played;
+mod rate_limits;
 mod reads;
 mod refusals;
 mod socket;

@@ -1,7 +1,11 @@
 //! Every way a request can fail: its status, its code, its body.
 
+use std::time::Duration;
+
+use domain::clock::Timestamp;
 use domain::economy::{Amount, Asset, AssetKey, AssetKind, Balance, Failure, INTEGER_MAX, Rejection};
 use domain::keys::{Denied, KeyError};
+use domain::limits::{Bucket, Spending, Standing};
 use domain::lobbies::{BoardMode, ConfigurationRefusal, InvalidPart, LobbyId, MetricKey, PlayFailure, PlayRefusal};
 use domain::players::{ExportInterruption, MergeRefusal, PlayerBanned};
 use domain::store::StoreError;
@@ -22,6 +26,13 @@ fn fields(missing: bool) -> FieldErrors {
         errors.add("reason", "must be a string");
     }
     errors
+}
+
+/// A budget that is used up for a while.
+fn limited() -> Standing {
+    let (resets_after, retry_after) = (Duration::from_secs(61), Duration::from_micros(12_345_678));
+    let spending = Spending { admitted: false, limit: 6_000, remaining: 0, resets_after, retry_after };
+    Standing { bucket: Bucket::ServerApi, at: Timestamp::EPOCH, spending }
 }
 
 /// One of each. A new variant must be added here by whoever gives it a status.
@@ -63,6 +74,7 @@ fn every_problem() -> Vec<Problem> {
         Problem::Failed(Failure::Store(cause())),
         Problem::NotReady(StoreError::Overloaded),
         Problem::NotReady(cause()),
+        Problem::RateLimited(limited()),
         Problem::RouteNotFound,
         Problem::MethodNotAllowed { allow: "POST".to_owned() },
         Problem::Panicked,

@@ -21,6 +21,7 @@ use domain::economy::{
 };
 use domain::ids::Ids;
 use domain::keys::{KeyId, KeyRecord, KeyRing, KeyStore, Keys, MintedKey, MockKeyStore, PermissionSet, Revocation};
+use domain::limits::{Budget, DefaultLimits, KeyLimits, Limiter, Meter, RateLimit, RateLimits, Spending};
 use domain::lobbies::{
     Lobbies, MockEventStore, MockLeaderboardStore, MockLobbyObserver, MockLobbyReads, MockPlayRecords, MockPlayStore,
     MockRankingReads, PlayPorts, PlayQueue, PlayRecords,
@@ -227,6 +228,7 @@ impl Key {
                     PermissionSet::ServerIntegration
                 }
             },
+            limits: KeyLimits::default(),
             created_at: now(),
             expires_at: (self == Self::Expired).then(now),
             expiry_set_at: now(),
@@ -270,6 +272,17 @@ fn glass_vault() -> MockVault {
     vault
 }
 
+/// Counts for all keys together, at an instant that stands still.
+#[derive(Default)]
+struct OneMeter(Mutex<Meter>);
+
+#[async_trait]
+impl Limiter for OneMeter {
+    async fn spend(&self, budget: Budget, cost: u32) -> Spending {
+        self.0.lock().unwrap().spend(now(), budget.limit, cost)
+    }
+}
+
 /// What a world is made of, and what may be replaced in it.
 pub(super) struct World {
     pub(super) mood: StoreMood,
@@ -291,6 +304,7 @@ pub(super) struct World {
     pub(super) health: MockStoreHealth,
     pub(super) keys: MockKeyStore,
     pub(super) queue_depth: usize,
+    pub(super) rate_limit: u32,
 }
 
 fn lobby_observer() -> MockLobbyObserver {
@@ -330,6 +344,7 @@ impl Default for World {
             health: MockStoreHealth::new(),
             keys: key_store(),
             queue_depth: QUEUE_DEPTH,
+            rate_limit: 0,
         }
     }
 }
@@ -375,6 +390,7 @@ impl World {
         };
         let key_store: Arc<dyn KeyStore> = Arc::new(self.keys);
         let key_ring = Arc::new(KeyRing::new(key_store.clone(), clock.clone()));
+        let defaults = DefaultLimits { server_api: RateLimit::try_new(self.rate_limit).unwrap() };
         let app = App {
             webhooks: Arc::new(Webhooks::new(told, clock.clone(), ids.clone())),
             keys: Arc::new(Keys::new(key_store, key_ring.clone(), clock.clone(), ids.clone())),
@@ -383,6 +399,7 @@ impl World {
             lives: Arc::new(lives),
             lobbies: Arc::new(Lobbies::new(play_queue, ports, clock.clone(), ids.clone())),
             audit_trail: Arc::new(AuditTrail::new(audit_log, clock.clone(), ids)),
+            rate_limits: Arc::new(RateLimits::new(Arc::new(OneMeter::default()), clock.clone(), defaults)),
             key_ring,
             health: Arc::new(self.health),
             clock,
