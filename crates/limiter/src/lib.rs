@@ -8,5 +8,5 @@ mod redis;
 mod steady_clock;
 
 pub use memory::MemoryLimiter;
-pub use redis::{InvalidRedisAddress, RedisAddress, RedisClock, RedisLimiter, RedisObserver};
+pub use redis::{InvalidRedisAddress, RedisAddress, RedisClock, RedisLimiter, RedisObserver, RedisOptions};
 pub use steady_clock::SteadyClock;

@@ -15,7 +15,7 @@ use domain::lobbies::{Lobbies, LobbyObserver, PlayPorts, PlayQueue};
 use domain::players::Players;
 use domain::store::causes;
 use domain::webhooks::{WebhookPorts, Webhooks};
-use limiter::{MemoryLimiter, RedisClock, RedisLimiter, SteadyClock};
+use limiter::{MemoryLimiter, RedisLimiter, RedisOptions, SteadyClock};
 use outbound::{DispatchPorts, DispatchSettings, Dispatcher};
 use persistence::sqlite::ServeLock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -155,7 +155,8 @@ async fn limiter(settings: &RateLimitSettings) -> Arc<dyn Limiter> {
     match &settings.redis {
         None => Arc::new(memory),
         Some(address) => {
-            Arc::new(RedisLimiter::start(address.clone(), RedisClock::Its, memory, Arc::new(Observer)).await)
+            let options = RedisOptions::default();
+            Arc::new(RedisLimiter::start(address.clone(), options, memory, Arc::new(Observer)).await)
         }
     }
 }

@@ -156,7 +156,7 @@ async fn a_key_has_the_limit_that_it_was_given_and_its_successor_has_the_same() 
     }
     refused(&api.get("ping").await, 2);
 
-    let rotated = send(Method::POST, &format!("/{id}/rotate"), json!({})).await.data(200);
+    let rotated = send(Method::POST, &format!("/{id}/rotate"), json!({})).await.data(201);
     let successor = purser.api_with(rotated["key"].as_str().unwrap());
     assert_eq!(stands(&successor.get("ping").await), (2, 1));
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use redis::{ConnectionInfo, IntoConnectionInfo};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 use thiserror::Error;
 
 /// Where Redis is, and how to get in.
@@ -27,6 +27,10 @@ impl RedisAddress {
             return Err(InvalidRedisAddress);
         }
         let connection = url.into_connection_info().map_err(|_| InvalidRedisAddress)?;
+        if matches!(connection.addr(), ConnectionAddr::TcpTls { .. }) {
+            // The client asks the process for its cryptography. The error is that somebody has chosen already.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
         Ok(Self { connection })
     }
 }

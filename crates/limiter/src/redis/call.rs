@@ -3,32 +3,21 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
-use domain::clock::Clock;
 use domain::keys::KeyId;
 use domain::limits::{Bucket, Budget, Spending};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind};
 use tokio::sync::oneshot;
 
-use super::RedisAddress;
+use super::{RedisAddress, RedisClock};
 
 /// The rule, to be run by Redis.
 const SCRIPT: &str = include_str!("spend.lua");
 
 /// How many numbers the script answers of each attempt.
 const NUMBERS: usize = 4;
-
-/// Which clock says when something was spent.
-#[derive(Clone)]
-pub enum RedisClock {
-    /// That of Redis: those of the processes need not agree.
-    Its,
-    /// This one, for tests.
-    Of(Arc<dyn Clock>),
-}
 
 /// An attempt to spend, and who waits for what becomes of it. Who is dropped counts for himself.
 pub(super) struct Attempt {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::call::Attempt;
 use super::link::Link;
-use super::{RedisAddress, RedisClock, RedisObserver};
+use super::{RedisAddress, RedisObserver, RedisOptions};
 use crate::memory::MemoryLimiter;
 
 /// How many attempts may wait. More than requests can be under way.
@@ -28,13 +28,13 @@ impl RedisLimiter {
     /// is told so, as later.
     pub async fn start(
         address: RedisAddress,
-        clock: RedisClock,
+        options: RedisOptions,
         memory: MemoryLimiter,
         observer: Arc<dyn RedisObserver>,
     ) -> Self {
         let (sender, attempts) = mpsc::channel(WAITING_MAX);
         let is_away = Arc::new(AtomicBool::new(false));
-        let link = Link { address, clock, attempts, is_away: Arc::clone(&is_away), observer };
+        let link = Link { address, options, attempts, is_away: Arc::clone(&is_away), observer };
         let connection = link.look().await;
         tokio::spawn(link.run(connection));
         Self { attempts: sender, is_away, memory }

@@ -10,13 +10,10 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{sleep, timeout};
 
 use super::call::{Attempt, Connection};
-use super::{RedisAddress, RedisClock};
+use super::{RedisAddress, RedisClock, RedisOptions};
 
 /// The most attempts in one exchange.
 const ATTEMPTS_MAX: usize = 512;
-
-/// How long an exchange may take. A request waits for two at most: the one under way and its own.
-const EXCHANGE_MAX: Duration = Duration::from_millis(100);
 
 /// How long it may take to connect.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
@@ -36,7 +33,7 @@ pub trait RedisObserver: Send + Sync {
 /// The end of the task.
 pub(super) struct Link {
     pub(super) address: RedisAddress,
-    pub(super) clock: RedisClock,
+    pub(super) options: RedisOptions,
     pub(super) attempts: Receiver<Attempt>,
     pub(super) is_away: Arc<AtomicBool>,
     pub(super) observer: Arc<dyn RedisObserver>,
@@ -63,7 +60,7 @@ impl Link {
                     if self.attempts.recv_many(&mut waiting, ATTEMPTS_MAX).await == 0 {
                         return;
                     }
-                    match made(&mut there, &mut waiting).await {
+                    match made(&mut there, &mut waiting, self.options.exchange_max).await {
                         Ok(()) => Some(there),
                         Err(cause) => {
                             self.lost(&cause);
@@ -83,10 +80,10 @@ impl Link {
     /// sent off meanwhile.
     async fn wait(&mut self) -> Option<Connection> {
         loop {
-            let Self { address, clock, attempts, .. } = self;
+            let Self { address, options, attempts, .. } = self;
             let probe = async {
                 sleep(PROBE_EVERY).await;
-                connect(address, clock).await
+                connect(address, &options.clock).await
             };
             tokio::pin!(probe);
             loop {
@@ -102,7 +99,7 @@ impl Link {
     }
 
     async fn connect(&self) -> Result<Connection, String> {
-        connect(&self.address, &self.clock).await
+        connect(&self.address, &self.options.clock).await
     }
 
     fn found(&self, connection: Connection) -> Connection {
@@ -123,9 +120,9 @@ async fn connect(address: &RedisAddress, clock: &RedisClock) -> Result<Connectio
 }
 
 /// Makes what waits, which is gone then, whatever became of it.
-async fn made(connection: &mut Connection, waiting: &mut Vec<Attempt>) -> Result<(), String> {
-    let made = timeout(EXCHANGE_MAX, connection.make(waiting.drain(..))).await;
-    made.map_err(|_| format!("no answer in {EXCHANGE_MAX:?}"))?.map_err(told)
+async fn made(connection: &mut Connection, waiting: &mut Vec<Attempt>, longest: Duration) -> Result<(), String> {
+    let made = timeout(longest, connection.make(waiting.drain(..))).await;
+    made.map_err(|_| format!("no answer in {longest:?}"))?.map_err(told)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]

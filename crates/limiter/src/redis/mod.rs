@@ -4,8 +4,9 @@ mod address;
 mod call;
 mod limiter;
 mod link;
+mod options;
 
 pub use address::{InvalidRedisAddress, RedisAddress};
-pub use call::RedisClock;
 pub use limiter::RedisLimiter;
 pub use link::RedisObserver;
+pub use options::{RedisClock, RedisOptions};

@@ -17,7 +17,7 @@ local stored = redis.call('GET', KEYS[1])
 if stored then
     meter, changed = cmsgpack.unpack(stored), false
 else
-    meter, changed = {}, false
+    meter, changed = {}, true
     for index = 1, SLOTS do meter[index] = 0 end
     meter[SLOTS + 1], meter[SLOTS + 2], meter[SLOTS + 3] = slot, slot, 0
 end
@@ -34,10 +34,10 @@ if behind >= SLOTS then
 end
 if slot - newest >= SLOTS then
     for index = 1, SLOTS do meter[index] = 0 end
-    total, newest = 0, slot
+    total, newest, changed = 0, slot, true
 end
 while newest < slot do
-    newest = newest + 1
+    newest, changed = newest + 1, true
     local place = newest % SLOTS + 1
     total = total - meter[place]
     meter[place] = 0

@@ -37,7 +37,7 @@ async fn when_redis_dies_this_process_counts_on_and_when_it_is_back_they_count_t
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_hangs_keeps_nobody_waiting() {
     let (redis, clock) = (testcluster::redis(), Arc::new(ManualClock::new()));
-    let (limiter, seen) = start(&redis, &clock).await;
+    let (limiter, seen) = start_at(&redis.url(), &clock, Duration::from_millis(100)).await;
     redis.pause().unwrap();
     assert_eq!(admitted(&limiter, 1_000, 10).await, 10);
     seen.until(&["found", "lost"]).await;
@@ -66,10 +66,10 @@ async fn a_password_that_is_wrong_is_not_repeated_and_neither_is_one_that_is_rig
         let causes = seen.causes();
         assert!(!causes.is_empty() && !causes.contains("hunter2") && !causes.contains(redis.password()), "{causes}");
     };
-    let (limiter, seen) = start_at(&wrong, &clock).await;
+    let (limiter, seen) = start_at(&wrong, &clock, Duration::from_secs(1)).await;
     told(seen).await;
     assert!(limiter.spend(budget(1, 1), 1).await.admitted);
     // It does not speak TLS.
-    let (_, seen) = start_at(&redis.url().replace("redis://", "rediss://"), &clock).await;
+    let (_, seen) = start_at(&redis.url().replace("redis://", "rediss://"), &clock, Duration::from_secs(1)).await;
     told(seen).await;
 }

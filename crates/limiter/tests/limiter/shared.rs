@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::limits::Limiter;
-use limiter::{MemoryLimiter, RedisAddress, RedisClock, RedisLimiter};
+use limiter::{MemoryLimiter, RedisAddress, RedisLimiter, RedisOptions};
 use testkit::ManualClock;
 use tokio::task::JoinSet;
 
@@ -28,7 +28,7 @@ async fn by_the_clock_of_redis_those_of_the_processes_need_not_agree() {
     let limiter = async || {
         let (address, clock) = (RedisAddress::parse(&redis.url()).unwrap(), Arc::new(ManualClock::new()));
         let memory = MemoryLimiter::new(clock);
-        RedisLimiter::start(address, RedisClock::Its, memory, Arc::new(Seen::default())).await
+        RedisLimiter::start(address, RedisOptions::default(), memory, Arc::new(Seen::default())).await
     };
     let (one, other) = (limiter().await, limiter().await);
     assert!(one.spend(budget(1, 3), 2).await.admitted);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use domain::keys::KeyId;
 use domain::limits::{Bucket, Budget, Limiter};
-use limiter::{MemoryLimiter, RedisAddress, RedisClock, RedisLimiter, RedisObserver};
+use limiter::{MemoryLimiter, RedisAddress, RedisClock, RedisLimiter, RedisObserver, RedisOptions};
 use testcluster::Redis;
 use testkit::ManualClock;
 use uuid::Uuid;
@@ -39,15 +39,19 @@ impl Stage {
     }
 }
 
+/// Far more than a Redis that answers takes on a busy machine.
+const EXCHANGE_MAX: Duration = Duration::from_secs(30);
+
 /// A limiter on `redis`, and what its observer is told.
 pub(crate) async fn start(redis: &Redis, clock: &Arc<ManualClock>) -> (RedisLimiter, Arc<Seen>) {
-    start_at(&redis.url(), clock).await
+    start_at(&redis.url(), clock, EXCHANGE_MAX).await
 }
 
-pub(crate) async fn start_at(url: &str, clock: &Arc<ManualClock>) -> (RedisLimiter, Arc<Seen>) {
+pub(crate) async fn start_at(url: &str, clock: &Arc<ManualClock>, exchange_max: Duration) -> (RedisLimiter, Arc<Seen>) {
     let (address, seen) = (RedisAddress::parse(url).unwrap(), Arc::new(Seen::default()));
     let memory = MemoryLimiter::new(clock.clone());
-    (RedisLimiter::start(address, RedisClock::Of(clock.clone()), memory, seen.clone()).await, seen)
+    let options = RedisOptions { clock: RedisClock::Of(clock.clone()), exchange_max };
+    (RedisLimiter::start(address, options, memory, seen.clone()).await, seen)
 }
 
 /// What an observer was told.
