@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::BAD_USAGE;
 use crate::import_options::ImportWhat;
+use crate::limit_options::LimitOptions;
 
 /// Keeps players' money and items for game studios: an exact, replay-safe ledger in one program.
 ///
@@ -140,7 +141,7 @@ pub(crate) struct ServeArgs {
     pub(crate) no_demo: bool,
 
     /// Threads that serve requests [default: one for each processor]
-    #[arg(long, env = "PURSER_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, env = "PURSER_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) workers: Option<u16>,
 
     /// Writes that may wait for the store before further ones are answered 503 [default: 8192]
@@ -181,6 +182,37 @@ pub(crate) struct ServeArgs {
     /// TLS; better given by the environment, where nobody sees it [default: each server counts for itself]
     #[arg(long, env = "PURSER_REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) redis_url: Option<String>,
+
+    /// Speak HTTPS with the certificate in this file (PEM, the server's own first, then its chain), which is read again when
+    /// it changes and at SIGHUP [default: plain HTTP]
+    #[arg(long, env = "PURSER_TLS_CERT", value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The file with the private key of that certificate (PEM, not encrypted)
+    #[arg(long, env = "PURSER_TLS_KEY", value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Proxies in front of the server, which are believed on whose behalf they ask: networks such as 10.0.0.0/8 and addresses,
+    /// between commas [default: none]
+    #[arg(long, env = "PURSER_TRUSTED_PROXIES", value_name = "LIST")]
+    pub(crate) trusted_proxies: Option<String>,
+
+    /// The header in which they tell it; the other one is ignored [default: x-forwarded-for]
+    #[arg(long, env = "PURSER_PROXY_HEADER", value_name = "HEADER")]
+    pub(crate) proxy_header: Option<ProxyHeaderName>,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitOptions,
+}
+
+/// In which header proxies tell on whose behalf they ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ProxyHeaderName {
+    /// X-Forwarded-For.
+    XForwardedFor,
+    /// Forwarded (RFC 7239).
+    Forwarded,
 }
 
 /// Verbs of `purser migrate`.

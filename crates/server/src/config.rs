@@ -11,8 +11,11 @@ use limiter::RedisAddress;
 use outbound::Allowances;
 use persistence::postgres::{PostgresAddress, PostgresOptions};
 use serde::Deserialize;
+use transport::{ProxyHeader, TrustedProxies};
 
-use crate::cli::{Cli, Command, LogFormat};
+use crate::certificate_files::TlsFiles;
+use crate::cli::{Cli, Command, LogFormat, ProxyHeaderName};
+use crate::limit_options::{LimitOptions, LimitSettings};
 use crate::secret::SecretSource;
 
 /// Everything that can be set, complete.
@@ -40,6 +43,12 @@ pub(crate) struct Settings {
     pub(crate) webhooks: WebhookSettings,
     /// How calls are limited.
     pub(crate) rate_limits: RateLimitSettings,
+    /// What clients may ask for.
+    pub(crate) limits: LimitSettings,
+    /// What the server shows to prove who it is; without it, it speaks plain HTTP.
+    pub(crate) tls: Option<TlsFiles>,
+    /// Who may say on whose behalf it asks.
+    pub(crate) proxies: TrustedProxies,
     /// What to log.
     pub(crate) log: String,
     /// How to log.
@@ -115,6 +124,12 @@ struct SettingsFile {
     event_retention_days: Option<u16>,
     rate_limit_server_api: Option<u32>,
     redis_url: Option<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    trusted_proxies: Option<String>,
+    proxy_header: Option<ProxyHeaderName>,
+    #[serde(default)]
+    limits: LimitOptions,
     log: Option<String>,
     log_format: Option<LogFormat>,
 }
@@ -159,6 +174,16 @@ impl Settings {
             serve.and_then(|serve| serve.rate_limit_server_api).or(file.rate_limit_server_api),
             serve.and_then(|serve| serve.redis_url.clone()).or(file.redis_url).as_deref(),
         )?;
+        let limits = serve.map(|serve| serve.limits.clone()).unwrap_or_default();
+        let tls = TlsFiles::resolve(
+            serve.and_then(|serve| serve.tls_cert.clone()).or(file.tls_cert),
+            serve.and_then(|serve| serve.tls_key.clone()).or(file.tls_key),
+        )?;
+        let proxies = serve.and_then(|serve| serve.trusted_proxies.clone()).or(file.trusted_proxies);
+        let proxy_header = match serve.and_then(|serve| serve.proxy_header).or(file.proxy_header) {
+            Some(ProxyHeaderName::Forwarded) => ProxyHeader::Forwarded,
+            Some(ProxyHeaderName::XForwardedFor) | None => ProxyHeader::XForwardedFor,
+        };
         let secret_file = common.secret_file.clone().or(file.secret_file);
         let secret = match common.secret.clone() {
             Some(text) => SecretSource::Given(text),
@@ -172,6 +197,7 @@ impl Settings {
             demo: !(serve.is_some_and(|serve| serve.no_demo) || file.no_demo.unwrap_or(false)),
             workers: match workers {
                 Some(0) => bail!("workers must be at least 1"),
+                Some(513..) => bail!("workers must be at most 512"),
                 Some(workers) => usize::from(workers),
                 None => std::thread::available_parallelism().map_or(2, usize::from),
             },
@@ -184,6 +210,10 @@ impl Settings {
             postgres: postgres_options(lanes, read_connections)?,
             webhooks,
             rate_limits,
+            limits: LimitSettings::resolve(&limits, &file.limits)?,
+            tls,
+            proxies: TrustedProxies::parse(proxies.as_deref().unwrap_or_default(), proxy_header)
+                .context("trusted_proxies")?,
             log: common.log.clone().or(file.log).unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: common.log_format.or(file.log_format).unwrap_or(LogFormat::Auto),
         })

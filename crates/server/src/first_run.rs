@@ -35,8 +35,8 @@ pub(crate) async fn make_demo(tenancy: &Tenancy, keys: &Keys) -> anyhow::Result<
 }
 
 /// What a person who starts the server wants to know.
-pub(crate) fn banner(listen: SocketAddr, database: impl fmt::Display, demo_key: Option<&str>) -> String {
-    let url = format!("http://{}", reachable(listen));
+pub(crate) fn banner(scheme: &str, listen: SocketAddr, database: impl fmt::Display, demo_key: Option<&str>) -> String {
+    let url = format!("{scheme}://{}", reachable(listen));
     let mut lines = vec![
         format!("Purser {}: an exact, replay-safe ledger for game studios.", env!("CARGO_PKG_VERSION")),
         String::new(),
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn the_banner_shows_an_address_that_a_client_can_use() {
         let listen = "0.0.0.0:80".parse().expect("an address");
-        let text = banner(listen, "x", None);
+        let text = banner("http", listen, "x", None);
         assert!(text.contains("http://127.0.0.1:80/server/v1"), "{text}");
         assert!(!text.contains("curl"), "{text}");
     }

@@ -3,13 +3,16 @@
 //! Nothing here decides anything about money. Standard output carries what was asked for; everything else, and every error
 //! in one line, goes to standard error.
 
+mod certificate_files;
 mod cli;
 mod commands;
 mod config;
 mod first_run;
 mod import_options;
+mod limit_options;
 mod logging;
 mod observe;
+mod open_files;
 mod secret;
 mod serve;
 mod store;

@@ -33,6 +33,11 @@ pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     metrics::set_global_recorder(recorder).map_err(|_| anyhow::anyhow!("metrics were started twice"))?;
     metrics::describe_histogram!("purser_batch_commands", "Commands settled in one transaction");
     metrics::describe_counter!("purser_batches_failed_total", "Batches whose outcome is unknown, by cause");
+    metrics::describe_gauge!("purser_http_connections", "Connections of clients that are open");
+    metrics::describe_counter!(
+        "purser_limit_refusals_total",
+        "Times that a client met a limit of the server, by limit"
+    );
     metrics::describe_histogram!("purser_http_request_seconds", "Time to answer a request, by route");
     metrics::describe_counter!("purser_http_requests_total", "Requests answered, by method, route and status");
     metrics::describe_counter!("purser_rate_limited_total", "Calls refused because a budget was spent, by bucket");

@@ -1,7 +1,7 @@
 //! Serving: opens the store, makes the demo on a first run, starts the lane, listens, and stops in order.
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +18,17 @@ use domain::webhooks::{WebhookPorts, Webhooks};
 use limiter::{MemoryLimiter, RedisLimiter, RedisOptions, SteadyClock};
 use outbound::{DispatchPorts, DispatchSettings, Dispatcher};
 use persistence::sqlite::ServeLock;
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use transport::App;
+use transport::{App, Serving};
 
+use crate::certificate_files::CertificateFiles;
 use crate::config::{Database, RateLimitSettings, Settings, WebhookSettings};
 use crate::first_run;
 use crate::observe::{Observer, show_lag, start_metrics};
+use crate::open_files;
 use crate::secret;
 use crate::store::{self, IfAbsent, Store};
 use crate::system::{SystemClock, SystemIds};
@@ -56,8 +59,9 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         // Any number of servers may share it.
         Database::Postgres(_) => None,
     };
-    let listener =
-        TcpListener::bind(settings.listen).with_context(|| format!("cannot listen on {}", settings.listen))?;
+    let tls = settings.tls.clone().map(CertificateFiles::load).transpose()?;
+    let listener = listen(settings.listen, settings.limits.backlog)
+        .with_context(|| format!("cannot listen on {}", settings.listen))?;
     let address = listener.local_addr()?;
     let if_absent = if settings.migrate { IfAbsent::Migrate } else { IfAbsent::Create };
     let store = store::open(settings, if_absent).await?;
@@ -119,10 +123,19 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
 
     // From here on a signal stops the server in order, however early it comes.
     let mut signals = StopSignals::catch()?;
-    let server = transport::serve(app, listener, settings.workers).context("cannot start the server")?;
+    let serving = Serving {
+        workers: settings.workers,
+        limits: settings.limits.limits.clone(),
+        proxies: settings.proxies.clone(),
+        certificates: tls.as_ref().map(CertificateFiles::certificates),
+    };
+    open_files::allow(serving.limits.connections_max);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let refreshing = tls.map(|tls| tokio::spawn(tls.keep_fresh()));
+    let server = transport::serve(app, listener, serving).context("cannot start the server")?;
     let handle = server.handle();
     let mut served = tokio::spawn(server);
-    announce(&first_run::banner(address, &settings.database, demo_key.as_deref()));
+    announce(&first_run::banner(scheme, address, &settings.database, demo_key.as_deref()));
     tracing::info!(%address, database = %settings.database, workers = settings.workers, "listening");
 
     tokio::select! {
@@ -135,6 +148,7 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     }
     housekeeping.abort();
     sweeping.abort();
+    refreshing.iter().for_each(JoinHandle::abort);
     // What was written last is told by whoever serves next, or by another process.
     stop_dispatching.send_replace(true);
     // The lanes end when nobody can put anything on their queues any more: not before the sweep has let go of its own.
@@ -159,6 +173,15 @@ async fn limiter(settings: &RateLimitSettings) -> Arc<dyn Limiter> {
             Arc::new(RedisLimiter::start(address.clone(), options, memory, Arc::new(Observer)).await)
         }
     }
+}
+
+/// Listens on `address`; so many clients may wait for a connection.
+fn listen(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that was stopped just now must not keep the next one from its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)?.into_std()
 }
 
 /// Prints to standard output; a closed one is no reason not to serve.

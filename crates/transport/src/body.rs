@@ -6,38 +6,24 @@
 //! field, not of the body, and `5.0` is the integer that it is in JSON Schema. A member sent twice is an error: which of
 //! two amounts wins must not depend on a parser. Nothing here asks for a `Content-Type`.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_LENGTH, HeaderName};
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::http::header::HeaderName;
+use actix_web::web::{Bytes, Data, Payload};
 use domain::economy::{Fingerprinter, KeyDigest, Once};
 use domain::lobbies::Revised;
-use futures_util::StreamExt;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::depth::{self, TooDeep};
 use crate::elements;
 use crate::field_errors::FieldErrors;
-use crate::fields::{InvalidText, Text, text, whole_number};
+use crate::fields::{InvalidText, text, whole_number};
+use crate::limits::{Limit, Limits};
 use crate::problem::Problem;
-
-/// The largest body of most requests.
-const BYTES_MAX: usize = MEBIBYTE;
-
-/// The largest body of a bulk import.
-const BULK_BYTES_MAX: usize = 8 * MEBIBYTE;
-
-/// How much of a body that is too large is read past its limit and thrown away before answering, so that a client which
-/// writes all of it before it reads still gets the answer.
-const DISCARDED_BYTES_MAX: usize = 7 * MEBIBYTE;
-
-const MEBIBYTE: usize = 1024 * 1024;
-
-/// How many members a body usually has at most.
-const MEMBERS_EXPECTED: usize = 8;
+use crate::receive::receive;
+use crate::split::{Member, split, split_part};
 
 /// The member that names a request, and is no part of what it asks for.
 const IDEMPOTENCY_KEY: &str = "idempotencyKey";
@@ -49,80 +35,82 @@ static IDEMPOTENCY_KEY_HEADER: HeaderName = HeaderName::from_static("idempotency
 const IDEMPOTENCY_KEY_HEADER_PATH: &str = "Idempotency-Key";
 
 /// A request's body, whole.
-pub(crate) struct Body(Bytes);
+pub(crate) struct Body {
+    bytes: Bytes,
+    depth_max: usize,
+    members_max: usize,
+}
 
 impl Body {
     /// Reads the body of `request`.
     ///
     /// # Errors
-    /// [`Problem::BodyTooLarge`], or [`Problem::Invalid`] when the connection fails on the way.
+    /// Those of [`receive`].
     pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, Problem> {
-        Self::read_up_to(BYTES_MAX, request, payload).await
+        let limits = limits_of(request);
+        let bytes = receive(request, payload, limits.body_bytes_max, limits.body_time_max).await?;
+        Ok(Self::within(limits, bytes))
     }
 
-    /// Reads the body of `request`, a bulk import: it may be larger than others.
+    /// Reads the body of `request`, a bulk import: it may be larger than others, and take longer.
     ///
     /// # Errors
     /// As for [`Body::read`].
     pub(crate) async fn read_bulk(request: &HttpRequest, payload: Payload) -> Result<Self, Problem> {
-        Self::read_up_to(BULK_BYTES_MAX, request, payload).await
+        let limits = limits_of(request);
+        let bytes = receive(request, payload, limits.bulk_body_bytes_max, limits.bulk_body_time_max).await?;
+        Ok(Self::within(limits, bytes))
     }
 
-    async fn read_up_to(bytes_max: usize, request: &HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: u64| u64::try_from(bytes_max).is_ok_and(|max| max < length)) {
-            return Err(refuse_large(payload, 0, bytes_max).await);
-        }
-        let Some(first) = payload.next().await else { return Ok(Self(Bytes::new())) };
-        let first = first.map_err(broken_off)?;
-        let Some(second) = payload.next().await else { return Self::within(bytes_max, first, payload).await };
-        let mut whole = BytesMut::from(&*first);
-        whole.extend_from_slice(&second.map_err(broken_off)?);
-        while let Some(chunk) = payload.next().await {
-            if bytes_max < whole.len() {
-                return Err(refuse_large(payload, whole.len(), bytes_max).await);
-            }
-            whole.extend_from_slice(&chunk.map_err(broken_off)?);
-        }
-        Self::within(bytes_max, whole.freeze(), payload).await
-    }
-
-    async fn within(bytes_max: usize, bytes: Bytes, payload: Payload) -> Result<Self, Problem> {
-        if bytes.len() <= bytes_max {
-            Ok(Self(bytes))
-        } else {
-            Err(refuse_large(payload, bytes.len(), bytes_max).await)
-        }
+    fn within(limits: &Limits, bytes: Bytes) -> Self {
+        Self { bytes, depth_max: limits.json_depth_max, members_max: limits.json_members_max }
     }
 
     /// The members of the body's object. An empty body is an empty object.
     ///
     /// Notes an error and answers `None` when it is not an object at all; notes every member that is there twice.
     pub(crate) fn members(&self, errors: &mut FieldErrors) -> Option<Members<'_>> {
-        let text = errors.check("", std::str::from_utf8(&self.0).map_err(|error| NotUtf8::at(&self.0, error)))?;
+        let text = std::str::from_utf8(&self.bytes).map_err(|error| NotUtf8::at(&self.bytes, error));
+        let text = errors.check("", text)?;
         if text.bytes().all(|byte| byte.is_ascii_whitespace()) {
-            return Some(Members { path: String::new(), sorted: Vec::new() });
+            return Some(Members { path: String::new(), sorted: Vec::new(), members_max: self.members_max });
         }
-        let unsorted = errors.check("", split(text))?;
-        Some(Members::of(String::new(), unsorted, errors))
+        let unsorted = errors.check("", split(text, self.members_max))?;
+        if depth::may_exceed(text, self.depth_max) && self.note_depth(&unsorted, errors) {
+            return None;
+        }
+        Some(Members::of(String::new(), unsorted, self.members_max, errors))
+    }
+
+    /// The members of `element`, a row of the body, whose own members are named without where it is; notes an error if it is
+    /// not an object.
+    pub(crate) fn row<'b>(&self, element: &'b RawValue, errors: &mut FieldErrors) -> Option<Members<'b>> {
+        let unsorted = errors.check("", split_part(element, self.members_max))?;
+        Some(Members::of(String::new(), unsorted, self.members_max, errors))
+    }
+
+    /// Notes every member that is deeper than it may be; whether there is one. The body around it counts as one.
+    fn note_depth(&self, members: &[Member<'_>], errors: &mut FieldErrors) -> bool {
+        let mut is_deep = false;
+        for (name, value) in members {
+            let Some(excess) = depth::excess(value.get(), self.depth_max.saturating_sub(1)) else { continue };
+            let too_deep =
+                format!("must be at most {} arrays and objects deep, counted from the body on", self.depth_max);
+            match excess {
+                TooDeep::Within => errors.add(&**name, too_deep),
+                TooDeep::Element(index) => errors.add(&**name, format_args!("{too_deep}; its element {index} is not")),
+            }
+            is_deep = true;
+        }
+        if is_deep {
+            Limit::JsonDepth.count();
+        }
+        is_deep
     }
 }
 
-async fn refuse_large(mut payload: Payload, read: usize, bytes_max: usize) -> Problem {
-    let mut discarded = read;
-    while discarded < bytes_max + DISCARDED_BYTES_MAX {
-        match payload.next().await {
-            Some(Ok(chunk)) => discarded = discarded.saturating_add(chunk.len()),
-            Some(Err(_)) | None => break,
-        }
-    }
-    Problem::BodyTooLarge { mebibytes_max: bytes_max / MEBIBYTE }
-}
-
-fn broken_off(error: actix_web::error::PayloadError) -> Problem {
-    let mut errors = FieldErrors::default();
-    errors.add("", format_args!("could not be read: {error}"));
-    errors.into()
+fn limits_of(request: &HttpRequest) -> &Limits {
+    request.app_data::<Data<Limits>>().expect("the limits are registered with the routes")
 }
 
 /// Where a body stops being UTF-8.
@@ -151,12 +139,11 @@ pub(crate) struct Members<'b> {
     /// Where in the body the object is: empty for the body itself, else it ends in a full stop.
     path: String,
     sorted: Vec<Member<'b>>,
+    members_max: usize,
 }
 
-type Member<'b> = (Cow<'b, str>, &'b RawValue);
-
 impl<'b> Members<'b> {
-    fn of(path: String, mut unsorted: Vec<Member<'b>>, errors: &mut FieldErrors) -> Self {
+    fn of(path: String, mut unsorted: Vec<Member<'b>>, members_max: usize, errors: &mut FieldErrors) -> Self {
         unsorted.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
         let mut twice = None;
         for pair in unsorted.windows(2) {
@@ -166,7 +153,7 @@ impl<'b> Members<'b> {
                 twice = Some(left);
             }
         }
-        Self { path, sorted: unsorted }
+        Self { path, sorted: unsorted, members_max }
     }
 
     /// The member `name`, `null` included.
@@ -248,15 +235,15 @@ impl<'b> Members<'b> {
         errors: &mut FieldErrors,
     ) -> Option<Members<'b>> {
         let path = format!("{}{name}[{index}]", self.path);
-        let unsorted = split(element.get()).map_err(|_| errors.add(path.as_str(), "must be a JSON object")).ok()?;
-        Some(Members::of(format!("{path}."), unsorted, errors))
+        let unsorted = errors.check(path.as_str(), split_part(element, self.members_max))?;
+        Some(Members::of(format!("{path}."), unsorted, self.members_max, errors))
     }
 
     /// The members of the member `name`, an object; `None` when it is absent or `null`, and after noting an error.
     pub(crate) fn object(&self, name: &str, errors: &mut FieldErrors) -> Option<Members<'b>> {
         let path = self.path_of(name);
-        let unsorted = split(self.given(name)?.get()).map_err(|_| errors.add(path.as_str(), "must be a JSON object"));
-        Some(Members::of(format!("{path}."), unsorted.ok()?, errors))
+        let unsorted = errors.check(path.as_str(), split_part(self.given(name)?, self.members_max))?;
+        Some(Members::of(format!("{path}."), unsorted, self.members_max, errors))
     }
 
     /// How many members there are.
@@ -290,12 +277,6 @@ impl<'b> Members<'b> {
         errors: &mut FieldErrors,
     ) -> Option<Vec<&'b RawValue>> {
         self.required(name, |value| elements::first_of(value, count_max.saturating_add(1)).ok_or(refusal), errors)
-    }
-
-    /// The members of `element`, whose own members are named without where it is; notes an error if it is not an object.
-    pub(crate) fn of_row(element: &'b RawValue, errors: &mut FieldErrors) -> Option<Self> {
-        let unsorted = split(element.get()).map_err(|_| errors.add("", "must be a JSON object")).ok()?;
-        Some(Self::of(String::new(), unsorted, errors))
     }
 
     /// Whether there is an idempotency key, good or bad.
@@ -355,58 +336,5 @@ fn canonical(value: &RawValue) -> Value {
     match whole_number(text) {
         Some(number) => number.into(),
         None => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
-    }
-}
-
-/// Why a text could not be split into members.
-enum NoObject {
-    Malformed(serde_json::Error),
-    SomethingElse,
-}
-
-impl fmt::Display for NoObject {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(error) => write!(formatter, "must be a JSON object: {error}"),
-            Self::SomethingElse => {
-                formatter.write_str("must be a JSON object: something else begins at line 1 column 1")
-            }
-        }
-    }
-}
-
-/// Splits a JSON object into its members. Looks into no member, so their depth and their digits do not matter.
-fn split(json: &str) -> Result<Vec<Member<'_>>, NoObject> {
-    if json.trim_start().starts_with('{') {
-        return serde_json::from_str(json).map(|Unsorted(members)| members).map_err(NoObject::Malformed);
-    }
-    let other: Result<&RawValue, _> = serde_json::from_str(json);
-    Err(other.map_or_else(NoObject::Malformed, |_| NoObject::SomethingElse))
-}
-
-/// The members of an object in the order in which they were sent.
-struct Unsorted<'b>(Vec<Member<'b>>);
-
-impl<'de> Deserialize<'de> for Unsorted<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyObject;
-
-        impl<'de> Visitor<'de> for AnyObject {
-            type Value = Unsorted<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(MEMBERS_EXPECTED);
-                while let Some((Text(name), value)) = map.next_entry()? {
-                    members.push((name, value));
-                }
-                Ok(Unsorted(members))
-            }
-        }
-
-        deserializer.deserialize_map(AnyObject)
     }
 }

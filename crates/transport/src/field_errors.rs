@@ -5,6 +5,9 @@ use std::fmt;
 /// The most errors that are listed: a body can repeat a field a hundred thousand times.
 const LISTED_MAX: usize = 1_000;
 
+/// The most characters of a path and of a message: both may repeat what was sent, and what was sent may be a mebibyte.
+const CHARACTERS_MAX: usize = 300;
+
 /// The most errors that are named in the sentence about a row.
 const NAMED_MAX: usize = 20;
 
@@ -99,7 +102,34 @@ impl FieldErrors {
 
     fn note(&mut self, path: String, message: String, fault: Fault) {
         if self.0.len() < LISTED_MAX {
-            self.0.push(FieldError { path, message, fault });
+            self.0.push(FieldError { path: shortened(path), message: shortened(message), fault });
         }
+    }
+}
+
+fn shortened(mut text: String) -> String {
+    if CHARACTERS_MAX < text.len()
+        && let Some((end, _)) = text.char_indices().nth(CHARACTERS_MAX)
+    {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_of_a_request_is_bounded() {
+        let mut errors = FieldErrors::default();
+        for _ in 0..LISTED_MAX + 5 {
+            errors.add("ö".repeat(10_000), "x".repeat(CHARACTERS_MAX));
+        }
+        assert_eq!(errors.as_slice().len(), LISTED_MAX);
+        let first = &errors.as_slice()[0];
+        assert_eq!((first.path.chars().count(), first.message.len()), (CHARACTERS_MAX + 1, CHARACTERS_MAX));
+        assert!(first.path.ends_with("ö…") && !first.message.ends_with('…'));
     }
 }

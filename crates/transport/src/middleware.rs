@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::error::Error;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use domain::store::causes;
 use futures_util::FutureExt;
 use metrics::{Counter, Histogram};
 
+use crate::client_address;
 use crate::problem::Problem;
 use crate::rate_limits::{self, Paid};
 use crate::routes::{ROUTES, Route};
@@ -55,6 +57,7 @@ pub(crate) async fn observe<B: MessageBody>(
     let started = Instant::now();
     let method = name_of_method(request.method());
     let route = Route::find(request.uri().path());
+    let client = client_address::of(request.request());
     if *request.method() == Method::HEAD {
         // Whatever answers GET answers HEAD; the connection leaves the body out.
         request.head_mut().method = Method::GET;
@@ -71,7 +74,7 @@ pub(crate) async fn observe<B: MessageBody>(
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
-    log(method, name_of(route), status, cause_of(&answered));
+    log(method, name_of(route), status, client, cause_of(&answered));
     observer.count(method, route, status, started);
     rate_limits::announce(&paid, answered)
 }
@@ -125,12 +128,13 @@ fn cause_of<B>(answered: &Result<ServiceResponse<B>, actix_web::Error>) -> Optio
     }
 }
 
-fn log(method: &str, route: &str, status: StatusCode, problem: Option<&Problem>) {
+fn log(method: &str, route: &str, status: StatusCode, client: Option<IpAddr>, problem: Option<&Problem>) {
+    let client = client.map(tracing::field::display);
     let cause = problem.and_then(Error::source).map(causes);
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        tracing::warn!(method, route, status = status.as_u16(), cause, "a request could not be served");
+        tracing::warn!(method, route, status = status.as_u16(), client, cause, "a request could not be served");
     } else if status.is_server_error() {
-        tracing::error!(method, route, status = status.as_u16(), cause, "a request failed");
+        tracing::error!(method, route, status = status.as_u16(), client, cause, "a request failed");
     } else {
         tracing::debug!(method, route, status = status.as_u16(), "answered");
     }

@@ -23,6 +23,8 @@ use utoipa::{IntoResponses, ToSchema};
 
 use crate::field_errors::{Fault, FieldErrors};
 use crate::instant::Instant;
+use crate::limits::Limit;
+use crate::over_limit::OverLimit;
 use crate::play_refusals::Refused;
 use crate::rate_limits;
 
@@ -40,11 +42,8 @@ pub(crate) enum Problem {
     RateLimited(Standing),
     /// Some fields are wrong.
     Invalid(FieldErrors),
-    /// The body is larger than the route takes.
-    BodyTooLarge {
-        /// The most that it takes.
-        mebibytes_max: usize,
-    },
+    /// It goes past one of the server's limits.
+    OverLimit(OverLimit),
     /// A use case gave no answer.
     Failed(Failure),
     /// Events, lobbies, leaderboards, webhooks or keys said no.
@@ -58,6 +57,10 @@ pub(crate) enum Problem {
         /// The methods that it answers.
         allow: String,
     },
+    /// What came is no request at all.
+    NotHttp,
+    /// What came is no handshake of TLS.
+    NotHttps,
     /// A bug: a handler panicked.
     Panicked,
 }
@@ -84,7 +87,11 @@ impl Problem {
                 };
                 (StatusCode::BAD_REQUEST, "validation_failed", Some(error_code))
             }
-            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", None),
+            Self::OverLimit(over) => {
+                let (status, code) = over.verdict();
+                (status, code, None)
+            }
+            Self::NotHttp | Self::NotHttps => (StatusCode::BAD_REQUEST, "bad_request", None),
             Self::Failed(Failure::Rejected(Rejection::IdempotencyConflict)) => {
                 (StatusCode::CONFLICT, "idempotency_conflict", None)
             }
@@ -146,9 +153,9 @@ impl Problem {
                 Fault::EventNames => "Invalid webhook event types".into(),
                 Fault::Missing | Fault::Other => fields.summary().into(),
             },
-            Self::BodyTooLarge { mebibytes_max } => {
-                format!("The request body is larger than {mebibytes_max} MiB").into()
-            }
+            Self::OverLimit(over) => over.to_string().into(),
+            Self::NotHttp => "This is not a request that HTTP/1.1 allows".into(),
+            Self::NotHttps => "This port speaks HTTPS; ask for https://".into(),
             Self::Failed(Failure::Rejected(rejection)) => sentence(rejection),
             Self::Failed(Failure::Unmergeable(refusal)) => sentence(refusal),
             Self::Failed(Failure::ExportInterrupted(interruption)) => sentence(interruption),
@@ -187,7 +194,9 @@ impl Problem {
             Self::Refused(refused) => refused.details.clone(),
             Self::Denied(Denied::Missing | Denied::Invalid | Denied::Store(_))
             | Self::Forbidden
-            | Self::BodyTooLarge { .. }
+            | Self::OverLimit(_)
+            | Self::NotHttp
+            | Self::NotHttps
             | Self::Failed(
                 Failure::PlayerNotFound
                 | Failure::ExportInterrupted(ExportInterruption::EntriesMissing)
@@ -211,6 +220,38 @@ impl Problem {
             return ErrorBody { code, message: fields.of_row().into(), details: None };
         }
         ErrorBody { code, message: self.message(), details: self.details() }
+    }
+
+    /// The status of its answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.verdict().0
+    }
+
+    /// The body of its answer.
+    pub(crate) fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.body()).expect("a body of strings and numbers is JSON")
+    }
+
+    /// The limit that was met, if one was.
+    pub(crate) fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::OverLimit(over) => Some(over.limit()),
+            Self::Denied(Denied::Store(StoreError::Overloaded))
+            | Self::NotReady(StoreError::Overloaded)
+            | Self::Failed(Failure::Overloaded | Failure::Store(StoreError::Overloaded)) => Some(Limit::Queue),
+            Self::Denied(_)
+            | Self::Forbidden
+            | Self::RateLimited(_)
+            | Self::Invalid(_)
+            | Self::Failed(_)
+            | Self::Refused(_)
+            | Self::NotReady(_)
+            | Self::RouteNotFound
+            | Self::MethodNotAllowed { .. }
+            | Self::NotHttp
+            | Self::NotHttps
+            | Self::Panicked => None,
+        }
     }
 
     fn body(&self) -> ErrorResponse {
@@ -277,7 +318,9 @@ impl Error for Problem {
             Self::Forbidden
             | Self::RateLimited(_)
             | Self::Invalid(_)
-            | Self::BodyTooLarge { .. }
+            | Self::OverLimit(_)
+            | Self::NotHttp
+            | Self::NotHttps
             | Self::Refused(_)
             | Self::RouteNotFound
             | Self::MethodNotAllowed { .. }
@@ -292,6 +335,12 @@ impl From<Failure> for Problem {
     }
 }
 
+impl From<OverLimit> for Problem {
+    fn from(over: OverLimit) -> Self {
+        Self::OverLimit(over)
+    }
+}
+
 impl From<FieldErrors> for Problem {
     fn from(fields: FieldErrors) -> Self {
         Self::Invalid(fields)
@@ -300,7 +349,7 @@ impl From<FieldErrors> for Problem {
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.verdict().0
+        self.status()
     }
 
     fn error_response(&self) -> HttpResponse {
@@ -317,6 +366,10 @@ impl ResponseError for Problem {
         }
         if let Self::MethodNotAllowed { allow } = self {
             response.insert_header((ALLOW, allow.as_str()));
+        }
+        if let Self::OverLimit(OverLimit::BodyTime { .. }) = self {
+            // Where the next request begins is not known.
+            response.force_close();
         }
         response.json(self.body())
     }
@@ -384,8 +437,8 @@ impl IntoResponses for Problems {
             "WWW-Authenticate",
             HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).build(),
         );
-        let unavailable = "The server could not do its part: the store is unavailable, or too many requests wait. After a \
-                           write, repeat it with the same idempotency key.";
+        let unavailable = "The server could not do its part: the store is unavailable, too many requests wait, or there was \
+                           no answer in time. After a write, repeat it with the same idempotency key.";
         let unavailable = problem(unavailable).header(
             "Retry-After",
             HeaderBuilder::new()
@@ -400,7 +453,9 @@ impl IntoResponses for Problems {
         BTreeMap::from([
             ("401".to_owned(), unauthenticated.build().into()),
             ("403".to_owned(), problem("API key permission set is not `server_integration`.").build().into()),
+            ("414".to_owned(), problem("The path and query are longer than the server takes.").build().into()),
             ("429".to_owned(), limited.build().into()),
+            ("431".to_owned(), problem("The headers are more or larger than the server takes.").build().into()),
             ("500".to_owned(), problem("A bug in the server.").build().into()),
             ("503".to_owned(), unavailable.build().into()),
         ])
@@ -419,7 +474,16 @@ impl IntoResponses for WriteProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let mut responses = Problems::responses();
         responses.insert("400".to_owned(), problem("Request body failed validation.").build().into());
-        responses.insert("413".to_owned(), problem("The request body is larger than 1 MiB.").build().into());
+        responses.insert(
+            "408".to_owned(),
+            problem("The request body did not come in time; nothing was done.").build().into(),
+        );
+        responses.insert(
+            "413".to_owned(),
+            problem("The request body is larger than the server takes: 1 MiB, unless it is set otherwise.")
+                .build()
+                .into(),
+        );
         responses
     }
 }
@@ -465,7 +529,12 @@ impl IntoResponses for BulkProblems {
         let malformed =
             "Request body failed validation: not the rows, which fail one by one, but what they are sent in.";
         responses.insert("400".to_owned(), problem(malformed).build().into());
-        responses.insert("413".to_owned(), problem("The request body is larger than 8 MiB.").build().into());
+        responses.insert(
+            "413".to_owned(),
+            problem("The request body is larger than the server takes: 8 MiB, unless it is set otherwise.")
+                .build()
+                .into(),
+        );
         responses
     }
 }

@@ -331,11 +331,11 @@ async fn a_body_that_breaks_off_does_no_harm_even_if_its_beginning_makes_sense()
 
 #[tokio::test]
 async fn clients_that_stop_halfway_do_not_keep_others_waiting() {
-    let purser = Purser::start().await;
+    let purser = Purser::start_with(&["--head-timeout", "1h", "--body-timeout", "1h"]).await;
     let body = br#"{"amount":5}"#;
     let whole = socket::request("POST", CREDIT.as_bytes(), purser.key(), body);
     let mut stalled = Vec::new();
-    for half in [whole.len() / 2, whole.len() - body.len() / 2].repeat(50) {
+    for half in [whole.len() / 2, whole.len() - body.len() / 2].repeat(100) {
         stalled.push((socket::opened(purser.address(), &whole[..half]).await, half));
     }
     let mut others = JoinSet::new();

@@ -107,6 +107,11 @@ impl Purser {
         self.serving.out()
     }
 
+    /// What it has said on standard error since it was last started.
+    pub(crate) fn err(&self) -> String {
+        self.serving.err.text()
+    }
+
     /// Sends it the signal of that name, such as `TERM`.
     pub(crate) async fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.process());
@@ -333,7 +338,7 @@ pub(crate) fn program(folder: &Path) -> Command {
 fn address_in(banner: &str) -> Option<SocketAddr> {
     let complete = banner.ends_with("\n\n") && (!banner.contains("store was empty") || banner.contains("curl "));
     let line = banner.lines().find_map(|line| line.trim().strip_prefix("API"))?;
-    let url = line.trim().strip_prefix("http://")?.strip_suffix("/server/v1")?;
+    let url = line.trim().split_once("://")?.1.strip_suffix("/server/v1")?;
     complete.then(|| url.parse().expect("an address"))
 }
 

@@ -21,7 +21,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::contract::Stores;
 use testkit::{ManualClock, SequentialIds, SilentObserver};
-use transport::App;
+use transport::{App, Serving};
 
 use crate::harness::api::{Api, Reply};
 use crate::harness::program::{Home, Purser};
@@ -185,6 +185,6 @@ fn webhook_ports(stores: &Stores) -> WebhookPorts {
 fn serve(app: App) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
-    tokio::spawn(transport::serve(app, listener, 1).expect("a server can be made"));
+    tokio::spawn(transport::serve(app, listener, Serving::default()).expect("a server can be made"));
     address
 }

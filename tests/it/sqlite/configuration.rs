@@ -16,6 +16,15 @@ async fn a_bad_option_stops_the_start_with_one_line() {
         (&["--workers", "0"], "--workers"),
         (&["--rate-limit-server-api", "many"], "--rate-limit-server-api"),
         (&["--redis-url", "redis://:hunter2@cache:port"], "Redis URL"),
+        (&["--workers", "513"], "--workers"),
+        (&["--connections-max", "0"], "connections_max"),
+        (&["--head-timeout", "soon"], "--head-timeout"),
+        (&["--head-timeout", "0s"], "head_timeout"),
+        (&["--headers-max", "97"], "headers_max"),
+        (&["--trusted-proxies", "10.0.0.0/8,proxy"], "'proxy'"),
+        (&["--proxy-header", "x-real-ip"], "--proxy-header"),
+        (&["--tls-cert", "server.pem"], "tls_key"),
+        (&["--tls-key", "server.key"], "tls_cert"),
         (&["--database-url", "mysql://root:hunter2@db/x"], "database URL"),
         (&["--database-url", ""], "database URL"),
         (&["--log", "loud=very=much"], "log filter"),
@@ -89,6 +98,11 @@ async fn a_bad_file_stops_the_start_with_one_line_that_names_the_place() {
         ("workers = 0\n", vec!["workers"]),
         ("no_demo = 1\n", vec!["line 1"]),
         ("listen = \n", vec!["line 1"]),
+        ("[limits]\nhead_timout = \"1s\"\n", vec!["head_timout", "line 2"]),
+        ("[limits]\nhead_timeout = \"soon\"\n", vec!["soon", "line 2"]),
+        ("[limits]\njson_depth_max = 1000\n", vec!["json_depth_max"]),
+        ("proxy_header = \"x-real-ip\"\n", vec!["line 1"]),
+        ("tls_cert = \"server.pem\"\n", vec!["tls_key"]),
         ("[server]\nlisten = \"127.0.0.1:0\"\n", vec!["server"]),
         ("database_url = \"postgres:/nonsense\"\n", vec!["database URL"]),
     ] {
@@ -165,7 +179,7 @@ async fn the_help_names_every_variable_that_the_program_reads() {
     let home = Home::new().await;
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut read = Vec::new();
-    for file in ["cli.rs", "config.rs"] {
+    for file in ["cli.rs", "config.rs", "limit_options.rs"] {
         let text = std::fs::read_to_string(source.join(file)).unwrap();
         let quoted = text.split("env = \"PURSER_").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
         read.extend(quoted.map(|rest| format!("PURSER_{rest}")));

@@ -2,4 +2,7 @@
 
 mod configuration;
 mod file;
+mod limits;
+mod proxies;
 pub(crate) mod store;
+mod tls;

@@ -60,6 +60,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("diesel_migrations", &["persistence"]),
     ("libsqlite3-sys", &["persistence"]),
     ("tokio-postgres", &["persistence", "testcluster"]),
+    ("actix-http", &["transport"]),
+    ("actix-server", &["transport"]),
     ("actix-web", &["server", "transport"]),
     ("redis", &["limiter"]),
     ("reqwest", &["outbound"]),

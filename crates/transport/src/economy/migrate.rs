@@ -86,7 +86,7 @@ pub(super) async fn migrate(
     let mut good = Vec::with_capacity(rows.len());
     let mut outcome = MigrateCounts::default();
     for (index, row) in rows.into_iter().enumerate() {
-        match read_row(row, kind.operation(), read) {
+        match read_row(body, row, kind.operation(), read) {
             Ok(row) => {
                 places.push((index, row.player.clone()));
                 good.push(row);
@@ -138,9 +138,9 @@ struct Failed {
     problem: Problem,
 }
 
-fn read_row(row: &RawValue, operation: Operation, read: ReadImport) -> ReadRow {
+fn read_row(body: &Body, row: &RawValue, operation: Operation, read: ReadImport) -> ReadRow {
     let mut errors = FieldErrors::default();
-    let Some(members) = Members::of_row(row, &mut errors) else {
+    let Some(members) = body.row(row, &mut errors) else {
         return Err(Failed { player: None, problem: errors.into() });
     };
     let player = members.required("externalPlayerId", fields::external_id, &mut errors);

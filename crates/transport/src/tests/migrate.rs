@@ -146,11 +146,11 @@ async fn an_import_may_be_larger_than_other_bodies_up_to_a_limit() {
 #[actix_web::test]
 async fn a_row_with_very_many_wrong_fields_does_not_name_them_all() {
     let routes = World::default().start().await;
-    let twice = (0..500).map(|number| format!(r#""x{number}":1,"x{number}":2,"#)).collect::<String>();
+    let twice = (0..400).map(|number| format!(r#""x{number}":1,"x{number}":2,"#)).collect::<String>();
     let row = format!(r#"{{{twice}"externalPlayerId":"{}","idempotencyKey":"k"}}"#, "p".repeat(100_000));
     let reply = routes.send(post(PLAYERS, format!(r#"{{"rows":[{row}]}}"#))).await;
     assert_eq!(counts(&reply), (0, 0, 1));
-    assert!(reply.body.contains("(and 481 more)") && reply.body.len() < 2_000, "{reply:?}");
+    assert!(reply.body.contains("(and 381 more)") && reply.body.len() < 2_000, "{reply:?}");
     assert!(!reply.body.contains("externalPlayerId\":"), "an id that long is not said back: {reply:?}");
 }
 

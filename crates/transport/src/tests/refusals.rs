@@ -15,8 +15,10 @@ use uuid::Uuid;
 
 use super::world::{StoreMood, World, now, post, request};
 use crate::field_errors::FieldErrors;
+use crate::over_limit::OverLimit;
 use crate::problem::Problem;
 
+const SECONDS: Duration = Duration::from_secs(30);
 const CREDIT: &str = "/server/v1/players/p-1/wallet/gold/credit";
 
 fn fields(missing: bool) -> FieldErrors {
@@ -52,8 +54,18 @@ fn every_problem() -> Vec<Problem> {
         Problem::Forbidden,
         Problem::Invalid(fields(true)),
         Problem::Invalid(fields(false)),
-        Problem::BodyTooLarge { mebibytes_max: 1 },
-        Problem::BodyTooLarge { mebibytes_max: 8 },
+        OverLimit::BodySize { bytes_max: 1024 * 1024 }.into(),
+        OverLimit::BodySize { bytes_max: 8 * 1024 * 1024 }.into(),
+        OverLimit::BodyTime { time_max: SECONDS }.into(),
+        OverLimit::HeadTime { time_max: SECONDS }.into(),
+        OverLimit::Head.into(),
+        OverLimit::Headers { count_max: 64 }.into(),
+        OverLimit::HeadersSize { bytes_max: 32 * 1024 }.into(),
+        OverLimit::Uri { bytes_max: 8 * 1024 }.into(),
+        OverLimit::Streams { count_max: 256 }.into(),
+        OverLimit::RequestTime { time_max: SECONDS }.into(),
+        Problem::NotHttp,
+        Problem::NotHttps,
         rejected(Rejection::IdempotencyConflict),
         rejected(Rejection::InsufficientFunds { current, required: amount }),
         rejected(Rejection::BalanceLimit { current: Balance::restore(INTEGER_MAX), amount }),

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::world::{Key, World};
-use crate::{App, serve};
+use crate::{App, Serving, serve};
 
 const CREDIT: &str = "/server/v1/players/p-1/wallet/gold/credit";
 
@@ -17,9 +17,14 @@ async fn started() -> SocketAddr {
 
 /// A server of `app` on a port of its own.
 pub(super) fn serving(app: App) -> SocketAddr {
+    serving_as(app, Serving::default())
+}
+
+/// A server of `app` on a port of its own, served as `serving` says.
+pub(super) fn serving_as(app: App, serving: Serving) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    actix_web::rt::spawn(serve(app, listener, 1).unwrap());
+    actix_web::rt::spawn(serve(app, listener, serving).unwrap());
     address
 }
 

@@ -38,8 +38,8 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::App;
 use crate::server::http_app;
+use crate::{App, Serving};
 
 /// 2026-06-08T12:00:00Z.
 pub(super) const NOW_S: i64 = 1_780_920_000;
@@ -410,8 +410,13 @@ impl World {
 
     /// The routes over this world.
     pub(super) async fn start(self) -> Routes {
+        self.start_with(&Serving::default()).await
+    }
+
+    /// The routes over this world, served as `serving` says.
+    pub(super) async fn start_with(self, serving: &Serving) -> Routes {
         let (app, store) = self.open();
-        let service = Rc::new(init_service(http_app(&app)).await);
+        let service = Rc::new(init_service(http_app(&app, serving)).await);
         let send = move |request: TestRequest| -> LocalBoxFuture<'static, HttpResponse> {
             let service = service.clone();
             Box::pin(async move {
