@@ -20,8 +20,8 @@ async fn check(requests: impl IntoIterator<Item = (String, TestRequest, Vec<&str
 #[actix_web::test]
 async fn what_is_not_an_amount_is_refused_on_its_field() {
     let nines = "9".repeat(400);
-    let deep = "[".repeat(100_000);
-    let deep_closed = format!("{deep}{}", "]".repeat(100_000));
+    // As deep as a body may be; what is deeper is refused for that, see `limits`.
+    let deep_closed = format!("{}{}", "[".repeat(60), "]".repeat(60));
     let values = [
         "0",
         "-0",
