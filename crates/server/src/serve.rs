@@ -51,6 +51,8 @@ const GIVE_WAY_BY: i32 = 10;
 
 /// Serves until a signal, then finishes what is in flight.
 pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
+    // Before anything is made or taken.
+    let tls = settings.tls.clone().map(CertificateFiles::load).transpose()?;
     let _lock = match &settings.database {
         Database::Sqlite(path) => {
             store::create_folder(path)?;
@@ -59,7 +61,6 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         // Any number of servers may share it.
         Database::Postgres(_) => None,
     };
-    let tls = settings.tls.clone().map(CertificateFiles::load).transpose()?;
     let listener = listen(settings.listen, settings.limits.backlog)
         .with_context(|| format!("cannot listen on {}", settings.listen))?;
     let address = listener.local_addr()?;

@@ -136,7 +136,7 @@ fn log(method: &str, route: &str, status: StatusCode, client: Option<IpAddr>, pr
     } else if status.is_server_error() {
         tracing::error!(method, route, status = status.as_u16(), client, cause, "a request failed");
     } else {
-        tracing::debug!(method, route, status = status.as_u16(), "answered");
+        tracing::debug!(method, route, status = status.as_u16(), client, "answered");
     }
 }
 
