@@ -86,7 +86,7 @@ pub(super) async fn migrate(
     let mut good = Vec::with_capacity(rows.len());
     let mut outcome = MigrateCounts::default();
     for (index, row) in rows.into_iter().enumerate() {
-        match read_row(body, row, kind.operation(), read) {
+        match read_row(&body, row, kind.operation(), read) {
             Ok(row) => {
                 places.push((index, row.player.clone()));
                 good.push(row);
