@@ -9,6 +9,7 @@ mod migrate;
 mod openapi;
 mod postgres;
 mod redis;
+mod simulate;
 mod test;
 mod tidy;
 mod workspace;
@@ -49,6 +50,13 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Run simulated servers through crashes, lost replies and clock jumps: `--seeds N [--from S]`, or `--seed S` for one
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// `--seeds`, `--from`, `--steps`, `--seed`, `--only`, `--store`; `--help` explains them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Measure a real server over HTTP, then prove that it lost and invented nothing
     Bench(bench::Options),
 }
@@ -62,6 +70,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Openapi { check: true } => openapi::compare(),
         Task::Openapi { check: false } => openapi::write(),
+        Task::Simulate { arguments } => simulate::run(&arguments),
         Task::Bench(options) => bench::run(&options),
     };
     match outcome {

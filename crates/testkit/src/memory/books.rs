@@ -20,7 +20,7 @@ use super::webhooks::Outgoing;
 pub(super) type AccountPlace = (RealmId, PlayerId, Asset);
 
 /// Players, accounts, entries and grants, what happened to players, what they played, and what is told of all that.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Books {
     pub(super) players: BTreeMap<PlayerKey, Player>,
     /// Open and closed ones.
@@ -44,6 +44,7 @@ pub(super) struct Books {
 }
 
 /// An account and its history.
+#[derive(Debug)]
 pub(super) struct Account {
     pub(super) realm: RealmId,
     pub(super) player: PlayerId,
@@ -57,7 +58,7 @@ pub(super) struct Account {
 }
 
 /// What an idempotency key was used for.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Remembered {
     Adjusted(Balance),
     Granted(GrantKey),

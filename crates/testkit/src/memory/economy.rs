@@ -23,6 +23,13 @@ impl EconomyStore for MemoryStore {
     }
 }
 
+impl MemoryStore {
+    /// Decides `batch` on what is kept now, and keeps nothing: what an adapter does that loses a race, before it asks again.
+    pub fn decide_for_nothing(&self, batch: &Batch) -> Settlement {
+        batch.settle(self.lock().books.load(batch.footprint()))
+    }
+}
+
 #[async_trait]
 impl EconomyReads for MemoryStore {
     async fn holdings(

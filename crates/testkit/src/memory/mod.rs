@@ -29,7 +29,7 @@ pub struct MemoryStore {
     bell: Bell,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     studios: Vec<Studio>,
     games: Vec<Game>,
@@ -48,6 +48,17 @@ impl MemoryStore {
     /// All ports of this store.
     pub fn stores(&self) -> Stores {
         Stores::of(Arc::new(self.clone()))
+    }
+
+    /// This store, opened once more as another process does: with the same data, and a bell of its own.
+    #[must_use]
+    pub fn reopened(&self) -> Self {
+        Self { state: Arc::clone(&self.state), bell: Bell::default() }
+    }
+
+    /// Every value that is kept, as text: to look for what must not be among them.
+    pub fn values(&self) -> String {
+        format!("{:?}", *self.lock())
     }
 
     /// Wakes whoever waits for something to tell.
@@ -83,7 +94,6 @@ impl MemoryFixture {
 #[async_trait]
 impl Fixture for MemoryFixture {
     async fn open(&self) -> Stores {
-        let MemoryStore { state, .. } = self.0.clone();
-        MemoryStore { state, bell: Bell::default() }.stores()
+        self.0.reopened().stores()
     }
 }

@@ -18,7 +18,7 @@ use domain::tenancy::RealmId;
 use uuid::Uuid;
 
 /// All that is configured and played.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Play {
     events: BTreeMap<(RealmId, EventId), Event>,
     leaderboards: BTreeMap<(RealmId, BoardId), Leaderboard>,

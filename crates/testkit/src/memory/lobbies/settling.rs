@@ -51,6 +51,13 @@ impl PlayStore for MemoryStore {
     }
 }
 
+impl MemoryStore {
+    /// Decides `batch` on what is kept now, and keeps nothing: what an adapter does that loses a race, before it asks again.
+    pub fn decide_play_for_nothing(&self, batch: &PlayBatch) -> PlaySettlement {
+        batch.settle(self.lock().books.look(batch))
+    }
+}
+
 impl Play {
     fn rank(&self, wanted: &WantedRank) -> Rank {
         let WantedRank { realm, ranking, place, .. } = wanted;

@@ -18,7 +18,7 @@ use domain::webhooks::{
 };
 
 /// All that is told to studios, and to whom.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Outgoing {
     endpoints: BTreeMap<(RealmId, EndpointId), StoredEndpoint>,
     events: BTreeMap<(RealmId, OutboxEventId), StoredEvent>,
@@ -31,12 +31,14 @@ pub(super) struct Outgoing {
 }
 
 /// An endpoint, and whether only what is left of it waits to be discarded.
+#[derive(Debug)]
 struct StoredEndpoint {
     endpoint: Endpoint,
     is_removed: bool,
 }
 
 /// An event, its place in the feed, and whether its deliveries were made.
+#[derive(Debug)]
 struct StoredEvent {
     event: OutboxEvent,
     position: FeedPosition,
@@ -44,6 +46,7 @@ struct StoredEvent {
 }
 
 /// A delivery, and who attempts it.
+#[derive(Debug)]
 struct StoredDelivery {
     delivery: Delivery,
     tries: u32,
