@@ -173,6 +173,16 @@ impl<C: Queued> Queue<C> {
         outcomes.into_iter().collect::<Option<Vec<_>>>().ok_or(QueueError::Unknown)
     }
 
+    /// How many commands wait in all lanes together, not counting those that are being settled.
+    pub fn waiting(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+    }
+
+    /// How many may.
+    pub fn capacity(&self) -> usize {
+        self.lanes.iter().map(mpsc::Sender::max_capacity).sum()
+    }
+
     fn lane_of(&self, command: &C) -> &mpsc::Sender<Waiting<C>> {
         let count = u64::try_from(self.lanes.len()).expect("a number of lanes fits 64 bits");
         let index = if count == 1 {

@@ -35,6 +35,9 @@ pub enum DispatchWork {
 }
 
 impl DispatchWork {
+    /// All of it.
+    pub const ALL: [Self; 4] = [Self::Take, Self::Record, Self::TellExpiries, Self::Discard];
+
     /// What it is called in a log or a metric.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -5,6 +5,9 @@
 
 mod detached;
 pub mod migrations;
+mod observer;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
+
+pub use observer::{FileSizes, PoolState, RetryCause, StoreObserver};

@@ -91,7 +91,7 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the HTTP API (the default)
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Show, apply or revert the schema's migrations
     Migrate {
         /// [default: status]
@@ -200,6 +200,19 @@ pub(crate) struct ServeArgs {
     /// The header in which they tell it; the other one is ignored [default: x-forwarded-for]
     #[arg(long, env = "PURSER_PROXY_HEADER", value_name = "HEADER")]
     pub(crate) proxy_header: Option<ProxyHeaderName>,
+
+    /// Where spans of requests and batches go: a collector that speaks OTLP over HTTP, such as http://localhost:4318
+    /// [default: nowhere]
+    #[arg(long, env = "PURSER_OTLP_ENDPOINT", value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
+
+    /// Which part of the traces that begin here is recorded, from 0 to 1; callers decide on theirs [default: 0.05]
+    #[arg(long, env = "PURSER_OTLP_SAMPLE_RATIO", value_name = "RATIO")]
+    pub(crate) otlp_sample_ratio: Option<f64>,
+
+    /// What this server is called in traces [default: purser]
+    #[arg(long, env = "PURSER_OTLP_SERVICE_NAME", value_name = "NAME")]
+    pub(crate) otlp_service_name: Option<String>,
 
     #[command(flatten)]
     pub(crate) limits: LimitOptions,

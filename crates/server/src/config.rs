@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<TlsFiles>,
     /// Who may say on whose behalf it asks.
     pub(crate) proxies: TrustedProxies,
+    /// Where spans go, if anywhere.
+    pub(crate) spans: Option<SpanSettings>,
     /// What to log.
     pub(crate) log: String,
     /// How to log.
@@ -73,6 +75,17 @@ pub(crate) struct RateLimitSettings {
     pub(crate) defaults: DefaultLimits,
     /// Where several servers count together; in memory, each for itself, when absent.
     pub(crate) redis: Option<RedisAddress>,
+}
+
+/// Where spans go, and how many.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SpanSettings {
+    /// The address of a collector that speaks OTLP over HTTP.
+    pub(crate) endpoint: String,
+    /// Which part of the traces that begin here is recorded.
+    pub(crate) sample_ratio: f64,
+    /// What this server is called there.
+    pub(crate) service_name: String,
 }
 
 /// Where the data is.
@@ -130,6 +143,9 @@ struct SettingsFile {
     proxy_header: Option<ProxyHeaderName>,
     #[serde(default)]
     limits: LimitOptions,
+    otlp_endpoint: Option<String>,
+    otlp_sample_ratio: Option<f64>,
+    otlp_service_name: Option<String>,
     log: Option<String>,
     log_format: Option<LogFormat>,
 }
@@ -184,6 +200,11 @@ impl Settings {
             Some(ProxyHeaderName::Forwarded) => ProxyHeader::Forwarded,
             Some(ProxyHeaderName::XForwardedFor) | None => ProxyHeader::XForwardedFor,
         };
+        let spans = SpanSettings::resolve(
+            serve.and_then(|serve| serve.otlp_endpoint.clone()).or(file.otlp_endpoint),
+            serve.and_then(|serve| serve.otlp_sample_ratio).or(file.otlp_sample_ratio),
+            serve.and_then(|serve| serve.otlp_service_name.clone()).or(file.otlp_service_name),
+        )?;
         let secret_file = common.secret_file.clone().or(file.secret_file);
         let secret = match common.secret.clone() {
             Some(text) => SecretSource::Given(text),
@@ -214,6 +235,7 @@ impl Settings {
             tls,
             proxies: TrustedProxies::parse(proxies.as_deref().unwrap_or_default(), proxy_header)
                 .context("trusted_proxies")?,
+            spans,
             log: common.log.clone().or(file.log).unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: common.log_format.or(file.log_format).unwrap_or(LogFormat::Auto),
         })
@@ -254,6 +276,31 @@ impl RateLimitSettings {
                 limit.with_context(|| format!("rate_limit_server_api must be at most {}", RateLimit::MAX))?;
         }
         Ok(Self { defaults, redis: redis_url.map(RedisAddress::parse).transpose()? })
+    }
+}
+
+impl SpanSettings {
+    /// Which part of the traces is recorded unless told otherwise: enough to see what is slow.
+    const SAMPLE_RATIO: f64 = 0.05;
+    /// What this server is called unless told otherwise.
+    const SERVICE_NAME: &str = "purser";
+
+    fn resolve(endpoint: Option<String>, ratio: Option<f64>, name: Option<String>) -> anyhow::Result<Option<Self>> {
+        let sample_ratio = ratio.unwrap_or(Self::SAMPLE_RATIO);
+        if !(0.0..=1.0).contains(&sample_ratio) {
+            bail!("otlp_sample_ratio must be between 0 and 1");
+        }
+        let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_empty()) else { return Ok(None) };
+        let uri: Option<hyper::Uri> = endpoint.parse().ok();
+        let is_http = uri.is_some_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+                && uri.query().is_none()
+        });
+        if !is_http {
+            bail!("otlp_endpoint must be http://HOST:PORT or https://HOST, without a name and a password");
+        }
+        Ok(Some(Self { endpoint, sample_ratio, service_name: name.unwrap_or_else(|| Self::SERVICE_NAME.to_owned()) }))
     }
 }
 
@@ -376,6 +423,26 @@ mod tests {
         assert!(shown.contains("cache:7000") && !shown.contains("hunter2"), "{shown}");
         let error = resolve(&["purser", "serve", "--redis-url", "redis://:hunter2@cache:port"]).expect_err("refused");
         assert!(!format!("{error:#}").contains("hunter2"), "{error:#}");
+    }
+
+    #[test]
+    fn spans_go_nowhere_unless_a_collector_is_named() {
+        assert_eq!(resolve(&["purser", "serve"]).expect("valid").spans, None);
+        let named = resolve(&["purser", "serve", "--otlp-endpoint", "http://collector:4318"]).expect("valid");
+        let expected = SpanSettings {
+            endpoint: "http://collector:4318".to_owned(),
+            sample_ratio: 0.05,
+            service_name: "purser".to_owned(),
+        };
+        assert_eq!(named.spans, Some(expected));
+        for endpoint in ["collector:4318", "grpc://collector", "http://user:secret@collector", "http://c?token=secret"]
+        {
+            let error = resolve(&["purser", "serve", "--otlp-endpoint", endpoint]).expect_err("refused");
+            assert!(!format!("{error:#}").contains("secret"), "{error:#}");
+        }
+        for ratio in ["1.1", "-1", "NaN"] {
+            assert!(resolve(&["purser", "serve", &format!("--otlp-sample-ratio={ratio}")]).is_err(), "{ratio}");
+        }
     }
 
     #[test]

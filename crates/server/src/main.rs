@@ -8,13 +8,17 @@ mod cli;
 mod commands;
 mod config;
 mod first_run;
+mod gauges;
 mod import_options;
+mod invariants;
+mod lanes;
 mod limit_options;
 mod logging;
 mod observe;
 mod open_files;
 mod secret;
 mod serve;
+mod spans;
 mod store;
 mod system;
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::Context;
 use domain::audit_log::AuditTrail;
 use domain::clock::Clock;
-use domain::economy::{Economy, Queue};
+use domain::economy::{Economy, EconomyStore, Queue};
 use domain::keys::KeyRing;
 use domain::limits::{Limiter, RateLimits};
-use domain::lobbies::{Lobbies, LobbyObserver, PlayPorts, PlayQueue};
+use domain::lobbies::{Lobbies, LobbyObserver, PlayPorts, PlayQueue, PlayStore};
 use domain::players::Players;
 use domain::store::causes;
 use domain::webhooks::{WebhookPorts, Webhooks};
@@ -22,16 +22,17 @@ use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use transport::{App, Serving};
+use transport::{App, RequestSpans, Serving, Tracing};
 
 use crate::certificate_files::CertificateFiles;
 use crate::config::{Database, RateLimitSettings, Settings, WebhookSettings};
-use crate::first_run;
-use crate::observe::{Observer, show_lag, start_metrics};
-use crate::open_files;
-use crate::secret;
+use crate::gauges::Gauges;
+use crate::lanes::{ECONOMY, LaneMetrics, PLAY, Timed};
+use crate::observe::{Observer, register_embedded, show_health, show_lag, start_metrics};
+use crate::spans::Spans;
 use crate::store::{self, IfAbsent, Store};
-use crate::system::{SystemClock, SystemIds};
+use crate::system::{SystemClock, SystemIds, random_bytes};
+use crate::{first_run, invariants, open_files, secret};
 
 /// How often the uses of keys are written down. A key's use is noted at most once a minute anyway.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(15);
@@ -77,10 +78,18 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let render = start_metrics()?;
     let limiter = limiter(&settings.rate_limits).await;
     let rate_limits = RateLimits::new(limiter, Arc::new(SystemClock), settings.rate_limits.defaults);
+    if store.is_embedded() {
+        register_embedded();
+    }
+    let spans = settings.spans.as_ref().map(Spans::start).transpose()?.map(Arc::new);
+    let economy_store: Arc<dyn EconomyStore> = Timed::new(&store.economy, ECONOMY, spans.as_ref());
+    let play_store: Arc<dyn PlayStore> = Timed::new(&store.play, PLAY, spans.as_ref());
     let (queue, lanes) = Queue::open(store.lanes, settings.queue_depth);
+    let observer = Arc::new(LaneMetrics(ECONOMY));
     let lanes: Vec<JoinHandle<()>> =
-        lanes.into_iter().map(|lane| tokio::spawn(lane.run(Arc::clone(&store.economy), Arc::new(Observer)))).collect();
+        lanes.into_iter().map(|lane| tokio::spawn(lane.run(Arc::clone(&economy_store), observer.clone()))).collect();
     let housekeeping = tokio::spawn(keep_house(Arc::clone(&ring), store.clone(), render.clone()));
+    let checking = tokio::spawn(invariants::check(Arc::clone(&store.audit)));
     let ports = PlayPorts {
         events: Arc::clone(&store.events),
         leaderboards: Arc::clone(&store.leaderboards),
@@ -91,8 +100,14 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let (play_queue, play_lanes) = PlayQueue::open(store.lanes, settings.queue_depth);
     let play_lanes = play_lanes
         .into_iter()
-        .map(|lane| tokio::spawn(lane.run(Arc::clone(&store.play), Arc::new(Observer), Arc::new(Observer))));
+        .map(|lane| tokio::spawn(lane.run(Arc::clone(&play_store), Arc::new(LaneMetrics(PLAY)), Arc::new(Observer))));
     let lanes: Vec<JoinHandle<()>> = lanes.into_iter().chain(play_lanes).collect();
+    let gauges = Gauges {
+        economy: queue.clone(),
+        play: play_queue.clone(),
+        store: store.clone(),
+        process: metrics_process::Collector::default(),
+    };
     let lobbies = Arc::new(Lobbies::new(play_queue, ports, Arc::new(SystemClock), Arc::new(SystemIds)));
     let sweeping = tokio::spawn(sweep(Arc::clone(&lobbies)));
     let economy = Economy::new(queue, Arc::clone(&store.reads), Arc::new(SystemClock), Arc::new(SystemIds));
@@ -119,7 +134,11 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         rate_limits: Arc::new(rate_limits),
         health: Arc::clone(&store.health),
         clock: Arc::new(SystemClock),
-        render_metrics: Arc::new(move || render.render()),
+        render_metrics: Arc::new(move || {
+            gauges.show();
+            render.render()
+        }),
+        tracing: Tracing { random: random_bytes, spans: spans.clone().map(|spans| -> Arc<dyn RequestSpans> { spans }) },
     };
 
     // From here on a signal stops the server in order, however early it comes.
@@ -148,6 +167,7 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         ended = &mut served => ended??,
     }
     housekeeping.abort();
+    checking.abort();
     sweeping.abort();
     refreshing.iter().for_each(JoinHandle::abort);
     // What was written last is told by whoever serves next, or by another process.
@@ -159,6 +179,10 @@ pub(crate) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     }
     dispatching.await.context("the dispatcher of webhooks did not end in order")?;
     note_uses(&ring, &store).await;
+    if let Some(spans) = spans {
+        // It waits on the thread that it is called on.
+        tokio::task::spawn_blocking(move || spans.close()).await?;
+    }
     store.close().await?;
     tracing::info!("stopped");
     Ok(())
@@ -259,6 +283,7 @@ async fn keep_house(ring: Arc<KeyRing>, store: Store, metrics: metrics_exporter_
     loop {
         every.tick().await;
         metrics.run_upkeep();
+        show_health(&store.health.check().await);
         note_uses(&ring, &store).await;
         match store.deliveries.lag().await {
             Ok(lag) => show_lag(&lag, SystemClock.now()),

@@ -15,8 +15,10 @@ use domain::webhooks::{Deliveries, EndpointStore, EventFeed, Outbox, WebhookPort
 use outbound::{HttpCourier, SealingVault};
 use persistence::postgres::{self, PostgresAddress, PostgresStore};
 use persistence::sqlite::{self, SqliteStore};
+use persistence::{FileSizes, PoolState, StoreObserver};
 
 use crate::config::{Database, Settings, WebhookSettings};
+use crate::observe::Observer;
 use crate::system::{SystemClock, SystemIds};
 
 /// What a command does about a store that is not there, or not as this version needs it.
@@ -74,6 +76,7 @@ pub(crate) struct Store {
     /// How many batches it can settle at once.
     pub(crate) lanes: usize,
     embedded: Option<SqliteStore>,
+    shared: Option<PostgresStore>,
 }
 
 impl Store {
@@ -111,7 +114,24 @@ impl Store {
             health: store,
             lanes,
             embedded: None,
+            shared: None,
         }
+    }
+
+    /// How its connections stand.
+    pub(crate) fn pools(&self) -> Vec<PoolState> {
+        let embedded = self.embedded.iter().flat_map(SqliteStore::pools);
+        embedded.chain(self.shared.iter().flat_map(PostgresStore::pools)).collect()
+    }
+
+    /// How large its files are, if it is embedded and the system tells.
+    pub(crate) fn file_sizes(&self) -> Option<FileSizes> {
+        self.embedded.as_ref()?.file_sizes().ok()
+    }
+
+    /// Whether it is a file.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
     }
 
     /// Leaves the store in order, for a stop.
@@ -148,7 +168,8 @@ fn open_sqlite(path: &Path, if_absent: IfAbsent) -> anyhow::Result<Store> {
             }
         }
     }
-    Ok(Store::sqlite(&SqliteStore::open(path).with_context(context)?))
+    let observer: Arc<dyn StoreObserver> = Arc::new(Observer);
+    Ok(Store::sqlite(&SqliteStore::open_observed(path, &observer).with_context(context)?))
 }
 
 async fn open_postgres(settings: &Settings, address: &PostgresAddress, if_absent: IfAbsent) -> anyhow::Result<Store> {
@@ -165,8 +186,8 @@ async fn open_postgres(settings: &Settings, address: &PostgresAddress, if_absent
             }
         }
     }
-    let store = PostgresStore::new(address, settings.postgres).with_context(context)?;
-    Ok(Store::of(Arc::new(store), settings.postgres.lanes))
+    let store = PostgresStore::observed(address, settings.postgres, Arc::new(Observer)).with_context(context)?;
+    Ok(Store { shared: Some(store.clone()), ..Store::of(Arc::new(store), settings.postgres.lanes) })
 }
 
 fn log_applied(names: &[String]) {

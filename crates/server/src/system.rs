@@ -35,6 +35,14 @@ impl Ids for SystemIds {
     }
 }
 
+/// Random bytes for the ids of a trace and a span, from a generator of this thread's own, which asks the operating system for
+/// its seed.
+pub(crate) fn random_bytes() -> [u8; 24] {
+    let mut bytes = [0; 24];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,6 +37,7 @@ mod server;
 mod split;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod webhook_refusals;
 mod webhooks;
 
@@ -45,3 +46,4 @@ pub use client_address::{ProxyHeader, TrustedProxies, UnreadableProxies};
 pub use limits::Limits;
 pub use operations::openapi_json;
 pub use server::{App, Serving, serve};
+pub use trace::{AnsweredRequest, RequestSpans, TraceContext, Tracing};

@@ -229,7 +229,7 @@ impl Problem {
 
     /// The body of its answer.
     pub(crate) fn json(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.body()).expect("a body of strings and numbers is JSON")
+        serde_json::to_vec(&self.body(None)).expect("a body of strings and numbers is JSON")
     }
 
     /// The limit that was met, if one was.
@@ -254,10 +254,43 @@ impl Problem {
         }
     }
 
-    fn body(&self) -> ErrorResponse {
+    /// The answer. It says the id of the request where only an operator can say more, with the log.
+    pub(crate) fn answer(&self, request_id: Option<&str>) -> HttpResponse {
+        let status = self.status_code();
+        let mut response = HttpResponse::build(status);
+        if status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, RETRY_AFTER_S));
+        }
+        if let Self::RateLimited(standing) = self {
+            response.insert_header((RETRY_AFTER, rate_limits::retry_after_s(standing)));
+        }
+        if let Self::MethodNotAllowed { allow } = self {
+            response.insert_header((ALLOW, allow.as_str()));
+        }
+        if let Self::OverLimit(OverLimit::BodyTime { .. }) = self {
+            // Where the next request begins is not known.
+            response.force_close();
+        }
+        response.json(self.body(request_id.filter(|_| status == StatusCode::INTERNAL_SERVER_ERROR)))
+    }
+
+    fn body(&self, request_id: Option<&str>) -> ErrorResponse {
         let (_, code, error_code) = self.verdict();
-        let message = self.message();
-        let error = ErrorBody { code, message: message.clone(), details: self.details() };
+        let (message, details) = match request_id {
+            None => (self.message(), self.details()),
+            Some(id) => {
+                let mut details = self.details().unwrap_or_else(|| json!({}));
+                if let Some(members) = details.as_object_mut() {
+                    members.insert("requestId".to_owned(), id.into());
+                }
+                let message = format!("{}; the server's log says more under the request id {id}", self.message());
+                (message.into(), Some(details))
+            }
+        };
+        let error = ErrorBody { code, message: message.clone(), details };
         ErrorResponse { error, message, error_code }
     }
 }
@@ -353,25 +386,7 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let status = self.status_code();
-        let mut response = HttpResponse::build(status);
-        if status == StatusCode::UNAUTHORIZED {
-            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
-        }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((RETRY_AFTER, RETRY_AFTER_S));
-        }
-        if let Self::RateLimited(standing) = self {
-            response.insert_header((RETRY_AFTER, rate_limits::retry_after_s(standing)));
-        }
-        if let Self::MethodNotAllowed { allow } = self {
-            response.insert_header((ALLOW, allow.as_str()));
-        }
-        if let Self::OverLimit(OverLimit::BodyTime { .. }) = self {
-            // Where the next request begins is not known.
-            response.force_close();
-        }
-        response.json(self.body())
+        self.answer(None)
     }
 }
 
@@ -398,7 +413,8 @@ pub(crate) struct ErrorBody {
     /// For people.
     #[schema(value_type = String)]
     message: Cow<'static, str>,
-    /// What a program can act on: `fields` for `validation_failed`, `reason` and figures for `conflict`.
+    /// What a program can act on: `fields` for `validation_failed`, `reason` and figures for `conflict`, `requestId` for
+    /// `internal_error`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object, required = false)]
     details: Option<Value>,
@@ -456,7 +472,12 @@ impl IntoResponses for Problems {
             ("414".to_owned(), problem("The path and query are longer than the server takes.").build().into()),
             ("429".to_owned(), limited.build().into()),
             ("431".to_owned(), problem("The headers are more or larger than the server takes.").build().into()),
-            ("500".to_owned(), problem("A bug in the server.").build().into()),
+            (
+                "500".to_owned(),
+                problem("A bug in the server. `error.details.requestId` is what its log calls the request.")
+                    .build()
+                    .into(),
+            ),
             ("503".to_owned(), unavailable.build().into()),
         ])
     }

@@ -34,6 +34,7 @@ use crate::gate;
 use crate::limits::Limits;
 use crate::middleware::{Observer, observe};
 use crate::routes;
+use crate::trace::Tracing;
 
 /// How long a stopping server waits for requests in flight, in seconds.
 const SHUTDOWN_TIMEOUT_S: u64 = 10;
@@ -87,6 +88,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Writes the metrics of this process as Prometheus text.
     pub render_metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What requests are called, and where their spans go.
+    pub tracing: Tracing,
 }
 
 /// Puts the HTTP server on `listener`. It runs once the returned future is polled, and does not handle signals: stop it through
@@ -146,7 +149,7 @@ pub(crate) fn http_app(
     > + use<>,
 > {
     actix_web::App::new()
-        .app_data(Data::new(Observer::default()))
+        .app_data(Data::new(Observer::new(app.tracing.clone())))
         .app_data(Data::new(serving.limits.clone()))
         .app_data(Data::new(serving.proxies.clone()))
         .configure(|config| routes::configure(config, app))

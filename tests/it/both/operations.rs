@@ -67,7 +67,7 @@ async fn probes_and_metrics_need_no_key() {
         });
         assert!(found.is_some_and(|line| line.ends_with(" 1")), "{status}: {}", metrics.text);
     }
-    for line in ["purser_batch_commands_count 1", "# TYPE purser_http_request_seconds histogram"] {
+    for line in ["purser_batch_commands_count{kind=\"economy\"} 1", "# TYPE purser_http_request_seconds histogram"] {
         assert!(metrics.text.lines().any(|found| found == line), "{line}: {}", metrics.text);
     }
 }

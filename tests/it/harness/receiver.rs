@@ -52,7 +52,9 @@ pub(crate) struct Received {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
+    /// As text, as far as it is text.
     pub(crate) body: String,
+    pub(crate) raw: Vec<u8>,
 }
 
 impl Receiver {
@@ -112,10 +114,11 @@ impl State {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
         let Ok(body) = body.collect().await else { return Ok(Response::default()) };
-        let body = String::from_utf8(body.to_bytes().to_vec()).expect("bodies are text");
+        let raw = body.to_bytes().to_vec();
+        let body = String::from_utf8_lossy(&raw).into_owned();
         let path = head.uri.path().to_owned();
         let answer = self.answers.lock().unwrap().get(&path).copied();
-        self.received.lock().unwrap().push(Received { method: head.method, path, headers: head.headers, body });
+        self.received.lock().unwrap().push(Received { method: head.method, path, headers: head.headers, body, raw });
         let status = match answer.unwrap_or(Answer::Status(200)) {
             Answer::Status(status) => status,
             Answer::Redirect => 302,

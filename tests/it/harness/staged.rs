@@ -21,7 +21,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::contract::Stores;
 use testkit::{ManualClock, SequentialIds, SilentObserver};
-use transport::{App, Serving};
+use transport::{App, Serving, Tracing};
 
 use crate::harness::api::{Api, Reply};
 use crate::harness::program::{Home, Purser};
@@ -163,6 +163,7 @@ fn app_over(stores: &Stores, clock: &Arc<ManualClock>, told: &Arc<Told>, limits:
         health: stores.health.clone(),
         clock,
         render_metrics: Arc::new(String::new),
+        tracing: Tracing { random: || [0x5a; 24], spans: None },
     };
     (app, lobbies)
 }

@@ -3,6 +3,7 @@
 mod configuration;
 mod conflicts;
 mod faults;
+mod invariants;
 mod load;
 mod network;
 mod own_cluster;

@@ -1,6 +1,7 @@
 //! What is so because the store is a file, and what has nothing to do with the store: one database is enough for that.
 
 mod configuration;
+mod deploy;
 mod file;
 mod limits;
 mod proxies;

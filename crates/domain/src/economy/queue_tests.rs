@@ -151,6 +151,19 @@ async fn an_idle_queue_settles_a_command_alone_and_at_once() {
 }
 
 #[tokio::test]
+async fn a_queue_tells_how_many_commands_wait_and_how_many_may() {
+    let store = Arc::new(GatedStore::default());
+    let (queue, _lanes) = start(&store, 2, 100, content());
+    assert_eq!((queue.waiting(), queue.capacity()), (0, 200));
+    let mut tasks = vec![submit(&queue, credit("p1", "gold", 1)).await];
+    tasks.extend(submit_all(&queue, (0..5).map(|_| credit("p1", "gold", 1))).await);
+    assert_eq!(queue.waiting(), 5, "one is being settled");
+    store.let_pass(2);
+    assert_eq!(balances(tasks).await, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(queue.waiting(), 0);
+}
+
+#[tokio::test]
 async fn what_arrives_while_a_batch_is_stored_goes_together() {
     let store = Arc::new(GatedStore::default());
     let mut observer = MockLaneObserver::new();

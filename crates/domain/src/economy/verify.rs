@@ -12,6 +12,10 @@ use crate::tenancy::RealmId;
 /// The most differences that are reported one by one; further ones are only counted.
 pub const DIFFERENCES_SHOWN_MAX: usize = 100;
 
+/// The most of an account's entries that a spot check looks at, the latest ones, so that an account of any history costs the
+/// same.
+pub const SPOT_ENTRIES_MAX: usize = 100;
+
 /// An account as stored, unchecked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditedAccount {
@@ -47,6 +51,24 @@ pub struct Difference {
     pub account: AuditedAccount,
     /// What is wrong with it.
     pub fault: Fault,
+}
+
+impl Fault {
+    /// The name of every fault.
+    pub const NAMES: [&'static str; 6] =
+        ["balance", "version", "sequence", "balance_after", "out_of_range", "no_account"];
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Balance { .. } => "balance",
+            Self::Version { .. } => "version",
+            Self::Sequence { .. } => "sequence",
+            Self::BalanceAfter { .. } => "balance_after",
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::NoAccount => "no_account",
+        }
+    }
 }
 
 /// What can be wrong with an account.
@@ -102,12 +124,29 @@ pub struct AuditReport {
     pub differences_count: u64,
 }
 
-/// Reads the whole ledger through [`Audit`], in one consistent view of the store, beside a running server.
+/// Where a spot check goes on: past this account.
+pub type AuditPlace = (RealmId, AccountId);
+
+/// What a spot check found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SpotCheck {
+    /// Of the accounts that were checked.
+    pub report: AuditReport,
+    /// Where to go on; `None` when there are no accounts past these.
+    pub next: Option<AuditPlace>,
+}
+
+/// Reads the ledger through [`Audit`], in one consistent view of the store, beside a running server.
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 #[async_trait]
 pub trait LedgerAudit: Send + Sync {
     /// Checks every account of every realm.
     async fn audit(&self) -> Result<AuditReport, StoreError>;
+
+    /// Checks the first accounts past `after`, in the order of realm and id, each against its latest entries
+    /// ([`Audit::latest`]): at most `accounts_max` of them, and none of those that a merge closed. It costs little, however
+    /// large the ledger is.
+    async fn spot_check(&self, after: Option<AuditPlace>, accounts_max: u32) -> Result<SpotCheck, StoreError>;
 }
 
 /// The fold that checks accounts and entries as they are read.
@@ -149,6 +188,18 @@ impl Audit {
         if !(0..=INTEGER_MAX).contains(&sum) {
             self.differ(Fault::OutOfRange { sequence: entry.sequence, balance: sum });
         }
+    }
+
+    /// Takes in the next account with its latest entries, in their stored order: all that it has, or [`SPOT_ENTRIES_MAX`].
+    /// What was before these is taken for what the first of them says.
+    pub fn latest(&mut self, account: AuditedAccount, entries: &[AuditedEntry]) {
+        self.account(account);
+        let first = entries.first().filter(|first| SPOT_ENTRIES_MAX <= entries.len() && 1 < first.sequence);
+        if let (Some(first), Some(open)) = (first, &mut self.open) {
+            open.count = first.sequence - 1;
+            open.sum = first.balance_after.saturating_sub(first.delta);
+        }
+        entries.iter().for_each(|entry| self.entry(*entry));
     }
 
     /// Takes in that entries exist for an account that does not.
@@ -217,6 +268,43 @@ mod tests {
     fn books_that_add_up_have_no_differences() {
         assert_eq!(faults(account(3, 2), &[(1, 5, 5), (2, -2, 3)]), []);
         assert_eq!(faults(account(0, 0), &[]), []);
+    }
+
+    /// An account of `count` entries of 1 each, and its latest ones.
+    fn long(count: i64) -> (AuditedAccount, Vec<AuditedEntry>) {
+        let shown = i64::try_from(SPOT_ENTRIES_MAX).expect("a small number").min(count);
+        let entry = |sequence| AuditedEntry { sequence, delta: 1, balance_after: sequence };
+        (account(count, count), (count - shown + 1..=count).map(entry).collect())
+    }
+
+    fn spotted(account: AuditedAccount, entries: &[AuditedEntry]) -> Vec<Fault> {
+        let mut audit = Audit::default();
+        audit.latest(account, entries);
+        audit.finish().differences.into_iter().map(|difference| difference.fault).collect()
+    }
+
+    #[test]
+    fn the_latest_entries_of_an_account_are_checked_on_what_was_before_them() {
+        for count in [1, 2, 99, 100, 101, 5_000] {
+            let (account, entries) = long(count);
+            assert_eq!(spotted(account, &entries), [], "{count}");
+        }
+    }
+
+    #[test]
+    fn a_spot_check_finds_what_is_wrong_lately() {
+        let (sound, entries) = long(5_000);
+        let lost = AuditedAccount { version: 4_999, ..sound.clone() };
+        assert_eq!(spotted(lost, &entries), [Fault::Version { entries_count: 5_000 }]);
+        let inflated = AuditedAccount { balance: 5_001, ..sound.clone() };
+        assert_eq!(spotted(inflated, &entries), [Fault::Balance { entries_sum: 5_000 }]);
+        let mut gap = entries.clone();
+        gap.remove(50);
+        gap.insert(0, AuditedEntry { sequence: 4_900, delta: 1, balance_after: 4_900 });
+        assert!(spotted(sound, &gap).contains(&Fault::Sequence { expected: 4_951, found: 4_952 }));
+        // An account with few entries has nothing before them.
+        let (short, entries) = long(3);
+        assert!(spotted(short, &entries[1..]).contains(&Fault::Sequence { expected: 1, found: 2 }));
     }
 
     #[test]

@@ -82,10 +82,22 @@ pub trait Outbox: Send + Sync {
 /// How the outbox stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutboxLag {
-    /// How many deliveries of enabled endpoints wait.
+    /// How many deliveries of enabled endpoints wait, and how many events whose deliveries are yet to be made; of each,
+    /// counted up to [`OutboxLag::COUNT_MAX`].
     pub pending: u64,
-    /// Since when the oldest of those has been due.
+    /// Since when the oldest of those has been due; an event is at once.
     pub oldest_due_at: Option<Timestamp>,
+}
+
+impl OutboxLag {
+    /// How far is counted. To count a queue of any length would hold up who works on it.
+    pub const COUNT_MAX: u32 = 100_000;
+
+    /// Both together.
+    pub fn plus(self, other: Self) -> Self {
+        let oldest = [self.oldest_due_at, other.oldest_due_at].into_iter().flatten().min();
+        Self { pending: self.pending.saturating_add(other.pending), oldest_due_at: oldest }
+    }
 }
 
 /// Which page of an endpoint's deliveries is asked for.

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::pool::{Connections, Lease, execute};
 use super::statement::statement;
 use super::trouble::Trouble;
+use crate::observer::StoreObserver;
 
 /// For how long after the first attempt a further one is begun. Long enough for a database that restarts at once, short
 /// enough that callers who wait are told soon.
@@ -125,7 +126,7 @@ impl Connections {
         save: impl Save<'a, Loaded, T>,
         kept: impl Kept<'a, T>,
     ) -> Result<T, StoreError> {
-        let mut pauses = Pauses::begin();
+        let mut pauses = Pauses::begin(self.observer());
         loop {
             let attempt = timeout(self.silence_max(), self.attempt(BEGIN_WRITE, &load, &save)).await;
             let trouble = match attempt.unwrap_or(Err(Trouble::Silent)) {
@@ -164,7 +165,7 @@ impl Connections {
         load: impl Load<'a, (TransactionId, Loaded)>,
         save: impl Save<'a, Loaded, T>,
     ) -> Result<T, StoreError> {
-        let mut pauses = Pauses::begin();
+        let mut pauses = Pauses::begin(self.observer());
         loop {
             let attempt = self.attempt(begin, &load, &save);
             match timeout(self.silence_max(), attempt).await.unwrap_or(Err(Trouble::Silent)) {
@@ -212,7 +213,7 @@ impl Connections {
         answer: &T,
         kept: &impl Kept<'a, T>,
     ) -> Option<bool> {
-        let mut pauses = Pauses::begin();
+        let mut pauses = Pauses::begin(self.observer());
         loop {
             let asked = timeout(self.silence_max(), async {
                 let lease = self.lease().await?;
@@ -251,7 +252,7 @@ impl Connections {
     }
 
     async fn reading<'a, T: Send + 'a>(&self, view: View, work: impl Load<'a, T>) -> Result<T, StoreError> {
-        let mut pauses = Pauses::begin();
+        let mut pauses = Pauses::begin(self.observer());
         loop {
             let attempt = async {
                 let lease = self.lease().await?;
@@ -288,20 +289,21 @@ async fn roll_back(lease: Lease) {
 }
 
 /// The pauses between attempts, and the first error.
-struct Pauses {
+struct Pauses<'o> {
+    observer: &'o dyn StoreObserver,
     begun: Instant,
     delays: backon::ExponentialBackoff,
     first: Option<Trouble>,
 }
 
-impl Pauses {
-    fn begin() -> Self {
+impl<'o> Pauses<'o> {
+    fn begin(observer: &'o dyn StoreObserver) -> Self {
         let delays = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(2))
             .with_max_delay(Duration::from_millis(250))
             .with_max_times(ATTEMPTS_MAX)
             .with_jitter();
-        Self { begun: Instant::now(), delays: delays.build(), first: None }
+        Self { observer, begun: Instant::now(), delays: delays.build(), first: None }
     }
 
     /// Pauses after `trouble` before another attempt.
@@ -311,6 +313,9 @@ impl Pauses {
     async fn after(&mut self, trouble: Trouble) -> Result<(), StoreError> {
         let worth_it = trouble.is_worth_another_attempt() && self.begun.elapsed() < ATTEMPTS_FOR;
         let delay = self.delays.next().filter(|_| worth_it);
+        if delay.is_some() {
+            self.observer.retried(trouble.retry_cause());
+        }
         let first = self.first_of(trouble);
         match delay {
             Some(delay) => {

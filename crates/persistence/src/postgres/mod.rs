@@ -21,6 +21,7 @@ mod tenancy;
 mod trouble;
 mod webhooks;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,6 +33,7 @@ pub use address::{AddressError, PostgresAddress};
 pub use migrations::Migrations;
 
 use crate::migrations::MigrationError;
+use crate::observer::{PoolState, StoreObserver, Unobserved};
 use pool::Connections;
 
 /// How the store uses its database.
@@ -74,14 +76,32 @@ impl PostgresStore {
     /// # Errors
     /// When the options make no sense.
     pub fn new(address: &PostgresAddress, options: PostgresOptions) -> Result<Self, StoreError> {
+        Self::observed(address, options, Arc::new(Unobserved))
+    }
+
+    /// The same, and `observer` is told what it does.
+    ///
+    /// # Errors
+    /// Those of [`PostgresStore::new`].
+    pub fn observed(
+        address: &PostgresAddress,
+        options: PostgresOptions,
+        observer: Arc<dyn StoreObserver>,
+    ) -> Result<Self, StoreError> {
         let PostgresOptions { lanes, readers, wait_max, statement_timeout } = options;
-        let connections = |count: usize| Connections::new(address, count.max(1), wait_max, statement_timeout);
+        let connections =
+            |count: usize| Connections::new(address, count.max(1), wait_max, statement_timeout, Arc::clone(&observer));
         Ok(Self {
             lanes: connections(lanes)?,
             readers: connections(readers)?,
             couriers: connections(webhooks::CONNECTIONS)?,
             bell: Bell::default(),
         })
+    }
+
+    /// How its connections stand.
+    pub fn pools(&self) -> Vec<PoolState> {
+        vec![self.lanes.state("write"), self.readers.state("read"), self.couriers.state("deliver")]
     }
 }
 

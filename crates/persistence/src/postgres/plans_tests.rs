@@ -48,7 +48,7 @@ const STATEMENTS: &[Statement] = statements! {
     imports::{FindImportsOnce, InsertImports, UpdateContexts},
     reads::{FindHoldings, FindHoldingsOf, EntriesAfter, EntriesBefore},
     save::{UpsertAccounts, InsertEntries, FindEntry},
-    audit::{AllAccounts, AllClosedAccounts, Orphans},
+    audit::{AllAccounts, AllClosedAccounts, Orphans, SomeAccounts},
     configuration::{
         FindEvents, FindLeaderboards, LockEvent, LockLeaderboard, FindEvent, FindLeaderboard, PageOfEvents,
         PageOfLeaderboards, InsertEvent, InsertLeaderboard, UpdateEvent, UpdateLeaderboard,
@@ -78,7 +78,7 @@ const STATEMENTS: &[Statement] = statements! {
     dispatch::{FindDueDeliveries, ClaimDeliveries},
     numbers::{FindNumbers, DrawNumbers, InsertNumbers},
     record::{LockEndpoints, InsertAttempts, MoveDeliveries},
-    deliveries::{PageOfDeliveries, FindDelivery, AttemptsOfDelivery, CountPending},
+    deliveries::{PageOfDeliveries, FindDelivery, AttemptsOfDelivery, CountPending, FirstDue, CountUnpublished},
     replay::{EventsBetween, FindStatuses, QueueDeliveries, MakeDue},
     feed::{PageOfFeed, FindEvent},
     expiry::{AllWanted, AllSweeps, MoveSweep, DeleteSweep, LockExpired, FindNotices, InsertNotice},
@@ -127,11 +127,13 @@ const READS_A_WHOLE_REALM: [&str; 3] = ["AllAccounts", "AllClosedAccounts", "Orp
 const READS_A_FEW_OF_A_REALM: [&str; 4] = ["FindEndpoints", "FindWanted", "DeleteSweep", "LockUnpublished"];
 
 /// Find what there is to do, whatever realm it is in. What they lead to is done realm by realm.
-const LOOKS_IN_ALL_REALMS: [&str; 8] = [
+const LOOKS_IN_ALL_REALMS: [&str; 10] = [
     "FindDue",
     "FindUnpublished",
     "FindDueDeliveries",
     "CountPending",
+    "FirstDue",
+    "CountUnpublished",
     "AllWanted",
     "AllSweeps",
     "FindOld",

@@ -4,6 +4,7 @@
 //! given to the next caller.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -20,6 +21,7 @@ use tokio_postgres::NoTls;
 
 use super::address::PostgresAddress;
 use super::trouble::Trouble;
+use crate::observer::{PoolState, StoreObserver};
 
 /// How long an idle transaction of ours may live: longer means that this process hangs, and others wait for its locks.
 const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(10);
@@ -36,6 +38,7 @@ const REPLAN: &str = "DISCARD PLANS";
 #[derive(Clone)]
 pub(super) struct Connections {
     pool: Pool<AsyncPgConnection>,
+    observer: Arc<dyn StoreObserver>,
     silence_max: Duration,
 }
 
@@ -53,6 +56,7 @@ impl Connections {
         count: usize,
         wait_max: Duration,
         statement_timeout: Duration,
+        observer: Arc<dyn StoreObserver>,
     ) -> Result<Self, Trouble> {
         let (address, runtime) = (address.clone(), Handle::current());
         let mut config = ManagerConfig::default();
@@ -74,7 +78,19 @@ impl Connections {
             .wait_timeout(Some(wait_max))
             .build()
             .map_err(|error| Trouble::Connect(Box::new(error)))?;
-        Ok(Self { pool, silence_max: 2 * statement_timeout })
+        Ok(Self { pool, observer, silence_max: 2 * statement_timeout })
+    }
+
+    /// Who is told of what happens on them.
+    pub(super) fn observer(&self) -> &dyn StoreObserver {
+        &*self.observer
+    }
+
+    /// How they stand; they are for `name`.
+    pub(super) fn state(&self, name: &'static str) -> PoolState {
+        let status = self.pool.status();
+        let in_use = status.size.saturating_sub(status.available);
+        PoolState { name, connections_max: status.max_size, in_use, idle: status.available, waiting: status.waiting }
     }
 
     /// How long an attempt may take in all. PostgreSQL ends a statement long before; this is for one that is no longer

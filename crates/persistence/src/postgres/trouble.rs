@@ -6,6 +6,8 @@ use diesel::result::DatabaseErrorKind;
 use domain::store::StoreError;
 use thiserror::Error;
 
+use crate::observer::RetryCause;
+
 /// Why an attempt came to nothing.
 #[derive(Debug, Error)]
 pub(super) enum Trouble {
@@ -44,6 +46,28 @@ impl Trouble {
             Self::Statement(diesel::result::Error::DatabaseError(kind, _)) => is_passing(kind),
             // What is stored could not be read, or what is to be stored could not be written: that stays.
             Self::Statement(_) => false,
+        }
+    }
+
+    /// What it is counted as where another attempt is made.
+    pub(super) fn retry_cause(&self) -> RetryCause {
+        match self {
+            Self::Connect(_) => RetryCause::Connection,
+            Self::Stale { .. } => RetryCause::Stale,
+            Self::Statement(diesel::result::Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
+                RetryCause::Unique
+            }
+            Self::Statement(diesel::result::Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => {
+                RetryCause::Serialization
+            }
+            Self::Statement(_) if self.is_lost_connection() => RetryCause::Connection,
+            // The client library does not keep its code; in another language of the server's it counts as other.
+            Self::Statement(diesel::result::Error::DatabaseError(_, said)) if said.message().contains("deadlock") => {
+                RetryCause::Deadlock
+            }
+            Self::Statement(_) | Self::Exhausted | Self::TooManyEntries | Self::CommitUnknown(_) | Self::Silent => {
+                RetryCause::Other
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! Rows of the audit: every account with each of its entries, and how they are fed to it.
 
 use diesel::prelude::*;
-use domain::economy::{AccountId, Asset, AssetKey, AssetKind, Audit, AuditReport, AuditedAccount, AuditedEntry};
+use domain::economy::{
+    AccountId, Asset, AssetKey, AssetKind, Audit, AuditReport, AuditedAccount, AuditedEntry, SpotCheck,
+};
 use domain::players::PlayerId;
 use domain::tenancy::RealmId;
 use uuid::Uuid;
@@ -62,6 +64,54 @@ impl OpenAudit {
     /// Ends the audit.
     pub(crate) fn finish(self) -> AuditReport {
         self.audit.finish()
+    }
+}
+
+/// An account without its entries.
+#[derive(Queryable)]
+pub(crate) struct SpotRow {
+    pub(crate) realm: i64,
+    pub(crate) account: StoredUuid,
+    player: StoredUuid,
+    kind: String,
+    key: String,
+    balance: i64,
+    version: i64,
+}
+
+/// An entry of such an account: sequence, delta, balance after.
+pub(crate) type SpotEntry = (i64, i64, i64);
+
+/// A spot check under way.
+#[derive(Default)]
+pub(crate) struct OpenSpotCheck {
+    audit: Audit,
+    last: Option<(RealmId, AccountId)>,
+}
+
+impl OpenSpotCheck {
+    /// Takes in an account with its latest entries, newest first.
+    pub(crate) fn account(&mut self, row: SpotRow, newest_first: Vec<SpotEntry>) -> QueryResult<()> {
+        let (realm, id) = (RealmId(row.realm), AccountId(row.account.0));
+        let kind = named("kind of asset", &row.kind, AssetKind::parse)?;
+        let entry = |(sequence, delta, balance_after)| AuditedEntry { sequence, delta, balance_after };
+        let entries: Vec<AuditedEntry> = newest_first.into_iter().rev().map(entry).collect();
+        let account = AuditedAccount {
+            realm,
+            id,
+            player: PlayerId(row.player.0),
+            asset: Asset { kind, key: AssetKey::restore(row.key) },
+            balance: row.balance,
+            version: row.version,
+        };
+        self.audit.latest(account, &entries);
+        self.last = Some((realm, id));
+        Ok(())
+    }
+
+    /// Ends it.
+    pub(crate) fn finish(self) -> SpotCheck {
+        SpotCheck { report: self.audit.finish(), next: self.last }
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use diesel::connection::SimpleConnection;
@@ -21,6 +21,7 @@ use diesel::sqlite::SqliteConnection;
 use domain::store::StoreError;
 
 use super::connection::{self, Access};
+use crate::observer::StoreObserver;
 
 /// How often at most the length of the log is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -53,7 +54,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn start(path: &Path, observer: Arc<dyn StoreObserver>) -> Result<Self, StoreError> {
         let connection = connection::open(path, Access::Write).map_err(StoreError::unavailable)?;
         let database = File::open(path).map_err(StoreError::unavailable)?;
         // Never closed: closing any descriptor of a file releases the locks that SQLite holds on it in this process.
@@ -63,7 +64,7 @@ impl Checkpoints {
         let due = Arc::clone(&finish_due);
         let spawned = thread::Builder::new()
             .name("purser-checkpoint".to_owned())
-            .spawn(move || keep_short(connection, database, &commits, &due));
+            .spawn(move || keep_short(connection, database, &commits, &due, &*observer));
         spawned.map_err(StoreError::unavailable)?;
         Ok(Self { committed, finish_due })
     }
@@ -78,7 +79,13 @@ impl Checkpoints {
     }
 }
 
-fn keep_short(mut connection: SqliteConnection, database: &File, commits: &Receiver<()>, finish_due: &AtomicBool) {
+fn keep_short(
+    mut connection: SqliteConnection,
+    database: &File,
+    commits: &Receiver<()>,
+    finish_due: &AtomicBool,
+    observer: &dyn StoreObserver,
+) {
     while commits.recv().is_ok() {
         thread::sleep(LOOK_EVERY);
         // SQLite's NOOP mode tells the length of the log and how much of it has been copied, and does nothing.
@@ -92,7 +99,9 @@ fn keep_short(mut connection: SqliteConnection, database: &File, commits: &Recei
         };
         // A log that is all copied starts over by itself with the next write.
         let start_over = START_OVER_PAGES <= log && checkpointed < log;
-        if start_over || COPY_PAGES <= log - checkpointed {
+        let is_long = start_over || COPY_PAGES <= log - checkpointed;
+        let begun = Instant::now();
+        if is_long {
             log_failure(connection.batch_execute(COPY));
         }
         if start_over {
@@ -102,6 +111,9 @@ fn keep_short(mut connection: SqliteConnection, database: &File, commits: &Recei
             log_failure(database.sync_data());
             log_failure(connection.batch_execute(COPY));
             finish_due.store(true, Ordering::Relaxed);
+        }
+        if is_long {
+            observer.checkpointed(begun.elapsed());
         }
     }
 }

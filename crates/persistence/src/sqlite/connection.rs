@@ -115,6 +115,11 @@ pub(super) fn is_sound(connection: &mut SqliteConnection) -> bool {
     }
 }
 
+/// Whether a statement waited in vain for somebody else who holds the database.
+pub(super) fn is_busy(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(_, said) if said.message().contains("database is locked"))
+}
+
 /// What the ports answer for a failed statement.
 pub(super) fn unavailable(error: Error) -> StoreError {
     StoreError::unavailable(error)
@@ -155,6 +160,20 @@ mod tests {
         let ends_early = write_lightly(&mut connection, |connection| connection.batch_execute("ROLLBACK"));
         assert!(ends_early.is_err());
         assert!(!is_sound(&mut connection) || level(&mut connection) == FULL);
+    }
+
+    #[test]
+    fn a_statement_that_waited_in_vain_is_told_from_one_that_is_wrong() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("file.sqlite3");
+        let mut holder = open(&path, Access::Write).expect("it opens");
+        let mut other = open(&path, Access::Write).expect("it opens");
+        other.batch_execute("PRAGMA busy_timeout = 0").expect("it is set");
+        holder.batch_execute("BEGIN IMMEDIATE").expect("nobody else writes");
+        let busy = other.batch_execute("BEGIN IMMEDIATE").expect_err("somebody writes");
+        assert!(is_busy(&busy), "{busy:?}");
+        let wrong = other.batch_execute("SELECT nonsense").expect_err("it is wrong");
+        assert!(!is_busy(&wrong), "{wrong:?}");
     }
 
     #[test]

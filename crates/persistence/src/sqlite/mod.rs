@@ -33,6 +33,7 @@ pub use migrations::Migrations;
 pub use serve_lock::{ServeLock, ServeLockError};
 
 use crate::migrations::MigrationError;
+use crate::observer::{FileSizes, PoolState, StoreObserver, Unobserved};
 use cleaner::Cleaner;
 use connection::Access;
 use threads::ConnectionThreads;
@@ -56,8 +57,17 @@ impl SqliteStore {
     /// # Errors
     /// When the file cannot be opened as a database.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let writer = ConnectionThreads::start("purser-writer", 1, path, Access::Write)?;
-        let readers = ConnectionThreads::start("purser-reader", READERS, path, Access::Read)?;
+        let nobody: Arc<dyn StoreObserver> = Arc::new(Unobserved);
+        Self::open_observed(path, &nobody)
+    }
+
+    /// The same, and `observer` is told what it does.
+    ///
+    /// # Errors
+    /// Those of [`SqliteStore::open`].
+    pub fn open_observed(path: &Path, observer: &Arc<dyn StoreObserver>) -> Result<Self, StoreError> {
+        let writer = ConnectionThreads::start("purser-writer", 1, path, Access::Write, observer)?;
+        let readers = ConnectionThreads::start("purser-reader", READERS, path, Access::Read, observer)?;
         let cleaner = Cleaner::start(path, writer.clone(), readers.clone())?;
         Ok(Self { path: path.into(), writer, readers, cleaner, bell: Bell::default() })
     }
@@ -65,6 +75,23 @@ impl SqliteStore {
     /// The file.
     pub fn path(&self) -> PathBuf {
         self.path.to_path_buf()
+    }
+
+    /// How its connections stand.
+    pub fn pools(&self) -> Vec<PoolState> {
+        vec![self.writer.state("write"), self.readers.state("read")]
+    }
+
+    /// How large its files are.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn file_sizes(&self) -> std::io::Result<FileSizes> {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        // There is none between the last connection that was closed and the next write.
+        let log_bytes = std::fs::metadata(log).map_or(0, |log| log.len());
+        Ok(FileSizes { database_bytes: std::fs::metadata(&self.path)?.len(), log_bytes })
     }
 
     /// Moves what the write-ahead log holds into the database file, so that it stands alone; for an orderly stop.

@@ -5,6 +5,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -16,6 +18,7 @@ use tokio::sync::oneshot::{self, error::RecvError};
 
 use super::checkpoint::Checkpoints;
 use super::connection::{self, Access, OpenError};
+use crate::observer::{PoolState, StoreObserver};
 
 /// How many jobs may wait before further ones are refused.
 const JOBS_MAX: usize = 1_024;
@@ -34,6 +37,10 @@ enum JobError {
 #[derive(Clone)]
 pub(super) struct ConnectionThreads {
     jobs: Sender<Job>,
+    /// How many jobs are being run.
+    at_work: Arc<AtomicUsize>,
+    count: usize,
+    observer: Arc<dyn StoreObserver>,
 }
 
 impl ConnectionThreads {
@@ -41,20 +48,35 @@ impl ConnectionThreads {
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub(super) fn start(name: &str, count: usize, path: &Path, access: Access) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        name: &str,
+        count: usize,
+        path: &Path,
+        access: Access,
+        observer: &Arc<dyn StoreObserver>,
+    ) -> Result<Self, StoreError> {
         let (jobs, waiting) = bounded::<Job>(JOBS_MAX);
+        let at_work = Arc::new(AtomicUsize::new(0));
         for _ in 0..count {
             let connection = connection::open(path, access).map_err(StoreError::unavailable)?;
             let checkpoints = match access {
-                Access::Write => Some(Checkpoints::start(path)?),
+                Access::Write => Some(Checkpoints::start(path, Arc::clone(observer))?),
                 Access::Read => None,
             };
-            let worker = Worker { path: path.to_path_buf(), access, connection: Some(connection), checkpoints };
+            let at_work = Arc::clone(&at_work);
+            let worker =
+                Worker { path: path.to_path_buf(), access, connection: Some(connection), checkpoints, at_work };
             let waiting = waiting.clone();
             let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || worker.run(&waiting));
             spawned.map_err(StoreError::unavailable)?;
         }
-        Ok(Self { jobs })
+        Ok(Self { jobs, at_work, count, observer: Arc::clone(observer) })
+    }
+
+    /// How they stand; they are for `name`.
+    pub(super) fn state(&self, name: &'static str) -> PoolState {
+        let in_use = self.at_work.load(Ordering::Relaxed).min(self.count);
+        PoolState { name, connections_max: self.count, in_use, idle: self.count - in_use, waiting: self.jobs.len() }
     }
 
     /// Runs `job` on one of the threads and waits for its answer. A panic in it is passed on to the caller.
@@ -84,8 +106,14 @@ impl ConnectionThreads {
         job: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<oneshot::Receiver<thread::Result<QueryResult<T>>>, StoreError> {
         let (reply, answer) = oneshot::channel();
+        let observer = Arc::clone(&self.observer);
         let job: Job = Box::new(move |connection| {
             let result = catch_unwind(AssertUnwindSafe(|| job(connection)));
+            if let Ok(Err(error)) = &result
+                && connection::is_busy(error)
+            {
+                observer.busy();
+            }
             drop(reply.send(result));
         });
         self.jobs.try_send(job).map_err(|refused| match refused {
@@ -109,11 +137,13 @@ struct Worker {
     access: Access,
     connection: Option<SqliteConnection>,
     checkpoints: Option<Checkpoints>,
+    at_work: Arc<AtomicUsize>,
 }
 
 impl Worker {
     fn run(mut self, waiting: &Receiver<Job>) {
         while let Ok(job) = waiting.recv() {
+            self.at_work.fetch_add(1, Ordering::Relaxed);
             match self.connection() {
                 Ok(connection) => job(connection),
                 // Dropping the job drops its reply, which its caller takes for an unavailable store.
@@ -124,6 +154,7 @@ impl Worker {
             if let (Some(connection), Some(checkpoints)) = (&mut self.connection, &self.checkpoints) {
                 checkpoints.between_commits(connection);
             }
+            self.at_work.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

@@ -21,6 +21,8 @@ mod lobbies;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod observed;
+#[cfg(test)]
 mod outside;
 #[cfg(test)]
 mod proxy;

@@ -24,7 +24,7 @@ const FAULTS: [(&str, &str); 8] = [
     ("UPDATE", "grants"),
 ];
 
-fn execute(path: &Path, sql: &str) {
+pub(crate) fn execute(path: &Path, sql: &str) {
     let mut outside = SqliteConnection::establish(&path.to_string_lossy()).expect("the file opens");
     outside.batch_execute("PRAGMA busy_timeout = 5000").expect("set");
     outside.batch_execute(sql).expect("the statement runs");

@@ -8,5 +8,6 @@ mod life_commands;
 mod life_faults;
 mod lives;
 mod migrations;
+mod observed;
 mod webhook_drafts;
 mod webhooks;

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use domain::clock::Timestamp;
-use domain::economy::{Batch, LedgerRow};
+use domain::economy::{Batch, LedgerRow, SpotCheck};
 
 use super::World;
 use crate::clock::START;
+use crate::commands::credit;
 use crate::memory::MemoryStore;
 use crate::workload::Workload;
 
@@ -35,6 +36,42 @@ pub async fn the_audit_agrees_after_a_random_workload(world: World) {
     assert_eq!(report.accounts, u64::try_from(accounts.len()).expect("few accounts"));
     assert_eq!(report.entries, u64::try_from(entries).expect("few entries"));
     assert!(100 < entries, "the workload does something");
+}
+
+/// A spot check comes past every open account once, page by page, and finds no difference where there is none.
+pub async fn a_spot_check_comes_past_every_open_account(world: World) {
+    let check = async |after| world.stores.audit.spot_check(after, 5).await.expect("the store works");
+    assert_eq!(check(None).await, SpotCheck::default());
+    let mut workload = Workload::new(11);
+    let mut accounts = HashSet::new();
+    let [live, other_game] = world.other_realms;
+    for realm in [world.realm, live, other_game].into_iter().cycle().take(12) {
+        let commands = workload.batch(12).iter().map(|draft| draft.in_realm(realm)).collect();
+        let settlement = world.stores.settle_all(commands).await;
+        workload.learn(&settlement.outcomes);
+        accounts.extend(settlement.accounts.iter().map(|account| account.id));
+    }
+    // One whose history is longer than what is looked at.
+    for _ in 0..3 {
+        let credits = (0..50).map(|_| credit("a-regular", "gold", 1).in_realm(world.realm)).collect();
+        let settlement = world.stores.settle_all(credits).await;
+        accounts.extend(settlement.accounts.iter().map(|account| account.id));
+    }
+    let (mut after, mut checked, mut entries) = (None, 0, 0);
+    for _ in 0..1_000 {
+        let page = check(after).await;
+        assert_eq!(page.report.differences, []);
+        assert!(page.report.accounts <= 5 && after.is_none_or(|after| page.next.is_none_or(|next| after < next)));
+        checked += page.report.accounts;
+        entries += page.report.entries;
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(checked, u64::try_from(accounts.len()).expect("few accounts"));
+    let all = world.stores.audit.audit().await.expect("the store works");
+    assert_eq!(entries + 50, all.entries, "of the long history the latest entries only");
 }
 
 /// The same commands come to the same outcomes and the same books as in memory, where nothing can be lost.

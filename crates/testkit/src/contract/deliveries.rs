@@ -476,6 +476,9 @@ pub async fn the_lag_is_of_what_waits_for_enabled_endpoints(world: World) {
     let live = world.other_realms[0];
     let other = world.stores.subscribe(live, names(&[EventName::PlayerRegistered])).await;
     world.stores.settle_one(live, &credit("p1", "gold", 1)).await.expect("a credit is accepted");
+    let with_new = lag().await;
+    assert_eq!(with_new.pending, 3, "an event that nobody has looked at yet waits too");
+    assert!(with_new.oldest_due_at < Some(second(200)), "{with_new:?}");
     let [far] = world.take(second(20)).await.try_into().expect("one is due");
     assert_eq!(far.endpoint.id, other.id);
     world.record(&[report(&far, second(20), retry(100))]).await;

@@ -116,6 +116,7 @@ macro_rules! store_contract {
             audit {
                 an_empty_store_adds_up,
                 the_audit_agrees_after_a_random_workload,
+                a_spot_check_comes_past_every_open_account,
                 a_random_workload_ends_as_in_memory,
             }
         );

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use domain::audit_log::{AuditEntry, AuditId};
 use domain::clock::Timestamp;
 use domain::economy::{
-    AccountChange, AccountId, AccountKey, AccountState, Asset, Audit, AuditReport, AuditedAccount, AuditedEntry,
-    Balance, Claim, Entry, Fingerprint, Footprint, Grant, GrantKey, ImportedPlayer, OnceKey, Operation, PlayerKey,
-    Position, Settled, SettledResult, Settlement, Snapshot, StoredGrant,
+    AccountChange, AccountId, AccountKey, AccountState, Asset, Audit, AuditPlace, AuditReport, AuditedAccount,
+    AuditedEntry, Balance, Claim, Entry, Fingerprint, Footprint, Grant, GrantKey, ImportedPlayer, OnceKey, Operation,
+    PlayerKey, Position, SPOT_ENTRIES_MAX, Settled, SettledResult, Settlement, Snapshot, SpotCheck, StoredGrant,
 };
 use domain::players::{Erasure, ExternalId, Merge, Player, PlayerId};
 use domain::tenancy::RealmId;
@@ -180,6 +180,29 @@ impl Books {
             }
         }
         audit.finish()
+    }
+
+    pub(super) fn spot_check(&self, after: Option<AuditPlace>, accounts_max: u32) -> SpotCheck {
+        let open = self.accounts.iter().filter(|(_, account)| !account.closed);
+        let mut places: Vec<AuditPlace> = open.map(|(id, account)| (account.realm, *id)).collect();
+        places.sort_unstable();
+        places.retain(|place| after.is_none_or(|after| after < *place));
+        places.truncate(usize::try_from(accounts_max).expect("a small number"));
+        let mut audit = Audit::default();
+        for (realm, id) in &places {
+            let account = self.account(*id);
+            let (balance, version) = (account.balance.get(), account.version());
+            let (player, asset) = (account.player, account.asset.clone());
+            let skipped = account.entries.len().saturating_sub(SPOT_ENTRIES_MAX);
+            let entries = account.entries.iter().skip(skipped).map(|entry| AuditedEntry {
+                sequence: entry.sequence,
+                delta: entry.delta,
+                balance_after: entry.balance_after.get(),
+            });
+            let entries: Vec<_> = entries.collect();
+            audit.latest(AuditedAccount { realm: *realm, id: *id, player, asset, balance, version }, &entries);
+        }
+        SpotCheck { report: audit.finish(), next: places.last().copied() }
     }
 
     fn account_state(&self, key: &AccountKey) -> Option<AccountState> {

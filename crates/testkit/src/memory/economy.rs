@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use domain::economy::{
-    Asset, AssetKind, AuditReport, Batch, EconomyReads, EconomyStore, Entry, Grant, GrantQuery, Holding, LedgerAudit,
-    LedgerQuery, LedgerRow, Order, Page, Settlement,
+    Asset, AssetKind, AuditPlace, AuditReport, Batch, EconomyReads, EconomyStore, Entry, Grant, GrantQuery, Holding,
+    LedgerAudit, LedgerQuery, LedgerRow, Order, Page, Settlement, SpotCheck,
 };
 use domain::players::{ExternalId, PlayerId};
 use domain::store::StoreError;
@@ -63,6 +63,10 @@ impl EconomyReads for MemoryStore {
 impl LedgerAudit for MemoryStore {
     async fn audit(&self) -> Result<AuditReport, StoreError> {
         Ok(self.lock().books.audit())
+    }
+
+    async fn spot_check(&self, after: Option<AuditPlace>, accounts_max: u32) -> Result<SpotCheck, StoreError> {
+        Ok(self.lock().books.spot_check(after, accounts_max))
     }
 }
 

@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 use crate::path;
 use crate::problem::Problem;
 use crate::rate_limits;
+use crate::trace;
 
 static API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 const BEARER: &str = "bearer";
@@ -113,7 +114,9 @@ async fn check(request: &HttpRequest) -> Result<domain::keys::Caller, Problem> {
 async fn authenticate(request: &HttpRequest) -> Result<domain::keys::Caller, Problem> {
     let ring = request.app_data::<Data<KeyRing>>().expect("the key ring is registered with the routes");
     let presented = presented_key(request.headers()).map_err(Problem::Denied)?;
-    ring.check(presented).await.map_err(Problem::Denied)
+    let caller = ring.check(presented).await.map_err(Problem::Denied)?;
+    trace::note_caller(request, &caller);
+    Ok(caller)
 }
 
 /// The parameter of every route about one game.

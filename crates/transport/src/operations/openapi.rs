@@ -21,7 +21,9 @@ use crate::{routes, webhooks};
             items.\n\nEvery write takes an idempotency key, as the body field `idempotencyKey` or the header \
             `Idempotency-Key`. Repeating a request with the same key has no second effect and answers as before, with \
             the header `Idempotent-Replayed: true`; another request under the same key is refused with 409 \
-            `idempotency_conflict`. A refused request uses up no key. Keys are remembered for ever.",
+            `idempotency_conflict`. A refused request uses up no key. Keys are remembered for ever.\n\nEvery answer carries \
+            `X-Request-Id`, the caller's own if it sent one (1 to 128 letters, digits, `.`, `_` or `-`), and `traceparent` \
+            (W3C Trace Context), which goes on from the caller's. The server's log knows both.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(

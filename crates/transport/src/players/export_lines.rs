@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::fmt::Write;
 use std::iter::once;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 
 use actix_web::web::Bytes;
 use domain::clock::Timestamp;
@@ -19,6 +20,7 @@ use crate::economy::{ItemView, LedgerRowView, WalletView};
 use crate::lobbies::{AttemptView, LobbyMembershipView, RankingMembershipView};
 use crate::middleware::message_of;
 use crate::problem::Problem;
+use crate::trace::RequestTrace;
 
 /// About how many bytes are put on the connection at once: what it buffers itself.
 const CHUNK_BYTES: usize = 32 * 1024;
@@ -26,8 +28,8 @@ const CHUNK_BYTES: usize = 32 * 1024;
 type Rows = Box<dyn Iterator<Item = ExportLine>>;
 
 /// The lines of `export`, as bytes. The stream itself never fails: what goes wrong is its last line.
-pub(super) fn stream(export: Export) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    unfold(Lines::of(export), |mut lines| async move {
+pub(super) fn stream(export: Export, trace: Option<Rc<RequestTrace>>) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    unfold(Lines::of(export, trace), |mut lines| async move {
         let chunk = lines.next_chunk().await?;
         Some((Ok(chunk), lines))
     })
@@ -41,13 +43,15 @@ struct Lines {
     digest: Sha256,
     /// Whether the last line is among `rows`, or was written.
     ended: bool,
+    /// Which request asked for it.
+    trace: Option<Rc<RequestTrace>>,
 }
 
 impl Lines {
-    fn of(export: Export) -> Self {
+    fn of(export: Export, trace: Option<Rc<RequestTrace>>) -> Self {
         let player = ExportLine::Player(Box::new(ExportHeadLine::from(export.subject())));
         let (counts, digest) = (ExportCounts::default(), Sha256::new());
-        Self { export, rows: Box::new(once(player)), counts, digest, ended: false }
+        Self { export, rows: Box::new(once(player)), counts, digest, ended: false, trace }
     }
 
     /// Some more lines; `None` after the last one. What there is goes out before more is waited for.
@@ -72,11 +76,16 @@ impl Lines {
                 self.end_with(ExportLine::Manifest(ExportManifest { counts: self.counts, sha256 }));
             }
             Ok(Err(failure)) => {
-                tracing::warn!(cause = causes(&failure), "an export could not be completed");
+                tracing::warn!(
+                    request_id = self.request_id(),
+                    cause = causes(&failure),
+                    "an export could not be completed"
+                );
                 self.give_up(&failure.into());
             }
             Err(panic) => {
-                tracing::error!(panic = message_of(&*panic), "an export could not be completed: it panicked");
+                let (request_id, panic) = (self.request_id(), message_of(&*panic));
+                tracing::error!(request_id, panic, "an export could not be completed: it panicked");
                 self.give_up(&Problem::Panicked);
             }
         }
@@ -86,12 +95,16 @@ impl Lines {
         let begin = chunk.len();
         if let Err(error) = serde_json::to_writer(&mut *chunk, line) {
             chunk.truncate(begin);
-            tracing::error!(%error, "an export could not be completed: what is stored is not JSON");
+            tracing::error!(request_id = self.request_id(), %error, "an export could not be completed: what is stored is not JSON");
             return self.give_up(&Problem::Panicked);
         }
         chunk.push(b'\n');
         self.digest.update(chunk.get(begin..).unwrap_or_default());
         self.counts.add(line);
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        self.trace.as_ref().map(|trace| trace.request_id())
     }
 
     fn give_up(&mut self, problem: &Problem) {

@@ -18,6 +18,7 @@ use crate::middleware::wants_no_body;
 use crate::path::PlayerPath;
 use crate::problem::{ErrorResponse, Problem, ReadProblems};
 use crate::query::Query;
+use crate::trace::trace_of;
 
 /// Export a player's data.
 ///
@@ -68,7 +69,7 @@ pub(super) async fn export_player(
     let export = players.export(&caller, &player, form).await?;
     Ok(match form {
         ExportForm::Bundle => answer(form).json(PlayerExportResponse { data: bundle(export).await? }),
-        ExportForm::Whole => answer(form).streaming(export_lines::stream(export)),
+        ExportForm::Whole => answer(form).streaming(export_lines::stream(export, trace_of(&request))),
     })
 }
 

@@ -1,7 +1,5 @@
 //! How a budget stands, in headers: the names of the IETF's draft, and the older ones with an instant.
 
-use actix_web::dev::ServiceResponse;
-use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use domain::limits::Standing;
 use utoipa::openapi::header::Header;
@@ -29,22 +27,10 @@ const DOCUMENTED: [(&str, &str); 7] = [
     ("X-RateLimit-Reset", "When that will be, in seconds since 1970."),
 ];
 
-/// Says on an answer, whatever it is, how the budget of its caller stands.
-pub(crate) fn announce<B>(
-    Paid(paid): &Paid,
-    answered: Result<ServiceResponse<B>, actix_web::Error>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let Some(standing) = paid.get() else { return answered };
-    match answered {
-        Ok(mut response) => {
-            put(&standing, response.headers_mut());
-            Ok(response)
-        }
-        Err(error) => {
-            let mut response = error.error_response();
-            put(&standing, response.headers_mut());
-            Err(InternalError::from_response(error, response).into())
-        }
+/// Says in the headers of an answer how the budget of its caller stands.
+pub(crate) fn announce(Paid(paid): &Paid, headers: &mut HeaderMap) {
+    if let Some(standing) = paid.get() {
+        put(&standing, headers);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 
 /// How the budget of the key of a request stands, once it has paid. The middleware puts it among what belongs to the request
 /// and keeps a copy, because of a handler that panics nothing else is left.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Paid(Rc<Cell<Option<Standing>>>);
 
 /// Spends `cost` of the budget of `caller`, whole or not at all; 0 only looks whether anything is left.

@@ -25,5 +25,6 @@ mod reads;
 mod refusals;
 mod slow_clients;
 mod socket;
+mod traces;
 mod webhooks;
 mod world;

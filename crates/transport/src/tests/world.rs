@@ -39,7 +39,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::server::http_app;
-use crate::{App, Serving};
+use crate::{App, Serving, Tracing};
 
 /// 2026-06-08T12:00:00Z.
 pub(super) const NOW_S: i64 = 1_780_920_000;
@@ -404,18 +404,29 @@ impl World {
             health: Arc::new(self.health),
             clock,
             render_metrics: Arc::new(|| "purser_up 1\n".to_owned()),
+            tracing: Tracing { random: || [0x5a; 24], spans: None },
         };
         (app, store)
     }
 
     /// The routes over this world.
     pub(super) async fn start(self) -> Routes {
-        self.start_with(&Serving::default()).await
+        self.start_as(&Serving::default(), |_| ()).await
     }
 
     /// The routes over this world, served as `serving` says.
     pub(super) async fn start_with(self, serving: &Serving) -> Routes {
-        let (app, store) = self.open();
+        self.start_as(serving, |_| ()).await
+    }
+
+    /// The routes over this world, of which something else is different.
+    pub(super) async fn start_changed(self, change: impl FnOnce(&mut App)) -> Routes {
+        self.start_as(&Serving::default(), change).await
+    }
+
+    async fn start_as(self, serving: &Serving, change: impl FnOnce(&mut App)) -> Routes {
+        let (mut app, store) = self.open();
+        change(&mut app);
         let service = Rc::new(init_service(http_app(&app, serving)).await);
         let send = move |request: TestRequest| -> LocalBoxFuture<'static, HttpResponse> {
             let service = service.clone();

@@ -14,8 +14,8 @@ pub(super) mod save;
 
 use async_trait::async_trait;
 use domain::economy::{
-    AssetKind, AuditReport, Batch, EconomyReads, EconomyStore, Grant, GrantQuery, Holding, LedgerAudit, LedgerQuery,
-    LedgerRow, Page, Settlement,
+    AssetKind, AuditPlace, AuditReport, Batch, EconomyReads, EconomyStore, Grant, GrantQuery, Holding, LedgerAudit,
+    LedgerQuery, LedgerRow, Page, Settlement, SpotCheck,
 };
 use domain::players::ExternalId;
 use domain::store::StoreError;
@@ -68,5 +68,9 @@ impl EconomyReads for PostgresStore {
 impl LedgerAudit for PostgresStore {
     async fn audit(&self) -> Result<AuditReport, StoreError> {
         self.readers.long_view(|connection| audit::audit(connection).scope_boxed()).await
+    }
+
+    async fn spot_check(&self, after: Option<AuditPlace>, accounts_max: u32) -> Result<SpotCheck, StoreError> {
+        self.readers.view(|connection| audit::spot_check(connection, after, accounts_max).scope_boxed()).await
     }
 }

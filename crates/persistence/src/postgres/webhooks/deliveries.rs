@@ -65,15 +65,36 @@ statement! {
 }
 
 statement! {
-    /// How many deliveries of enabled endpoints wait, in all realms, and when the first of them was due.
-    CountPending {} -> (BigInt, Nullable<BigInt>)
-    = "SELECT coalesce(sum(pending.number), 0)::bigint, min(pending.oldest)
+    /// How many deliveries of enabled endpoints wait, in all realms, as far as is counted.
+    CountPending { limit: i64 => BigInt } -> (BigInt,)
+    = "SELECT count(*) FROM (
+            SELECT FROM webhook_endpoints AS target
+            CROSS JOIN LATERAL (
+                SELECT FROM webhook_deliveries
+                WHERE realm = target.realm AND endpoint = target.id AND status = 'pending' LIMIT $1
+            ) AS pending
+            WHERE target.disabled_at IS NULL AND target.removed_at IS NULL LIMIT $1
+        ) AS counted"
+}
+
+statement! {
+    /// When the first of those was due.
+    FirstDue {} -> (Nullable<BigInt>,)
+    = "SELECT min(pending.oldest)
         FROM webhook_endpoints AS target
         CROSS JOIN LATERAL (
-            SELECT count(*) AS number, min(due_at) AS oldest FROM webhook_deliveries
+            SELECT min(due_at) AS oldest FROM webhook_deliveries
             WHERE realm = target.realm AND endpoint = target.id AND status = 'pending'
         ) AS pending
         WHERE target.disabled_at IS NULL AND target.removed_at IS NULL"
+}
+
+statement! {
+    /// How many events are not published, in all realms, as far as is counted, and when the first of these happened.
+    CountUnpublished { limit: i64 => BigInt } -> (BigInt, Nullable<BigInt>)
+    = "SELECT count(*), min(waiting.occurred_at) FROM (
+            SELECT occurred_at FROM outbox_events WHERE position IS NULL ORDER BY realm, occurred_at, id LIMIT $1
+        ) AS waiting"
 }
 
 /// A page of an endpoint's deliveries, newest first.
@@ -124,6 +145,13 @@ async fn attempts_of(
 
 /// How the outbox stands.
 pub(super) async fn lag(mut connection: &AsyncPgConnection) -> QueryResult<OutboxLag> {
-    let (pending, oldest) = CountPending {}.get_result::<(i64, Option<i64>)>(&mut connection).await?;
-    Ok(OutboxLag { pending: u64::try_from(pending).unwrap_or_default(), oldest_due_at: time_if_any(oldest) })
+    let limit = i64::from(OutboxLag::COUNT_MAX);
+    let lag = |count: i64, oldest: Option<i64>| OutboxLag {
+        pending: u64::try_from(count).unwrap_or_default(),
+        oldest_due_at: time_if_any(oldest),
+    };
+    let (pending,) = CountPending { limit }.get_result::<(i64,)>(&mut connection).await?;
+    let (first_due,) = FirstDue {}.get_result::<(Option<i64>,)>(&mut connection).await?;
+    let (unpublished, first) = CountUnpublished { limit }.get_result::<(i64, Option<i64>)>(&mut connection).await?;
+    Ok(lag(pending, first_due).plus(lag(unpublished, first)))
 }

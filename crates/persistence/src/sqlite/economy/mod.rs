@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use domain::economy::{
-    AssetKind, AuditReport, Batch, EconomyReads, EconomyStore, Grant, GrantQuery, Holding, LedgerAudit, LedgerQuery,
-    LedgerRow, Page, Settlement,
+    AssetKind, AuditPlace, AuditReport, Batch, EconomyReads, EconomyStore, Grant, GrantQuery, Holding, LedgerAudit,
+    LedgerQuery, LedgerRow, Page, Settlement, SpotCheck,
 };
 use domain::players::ExternalId;
 use domain::store::StoreError;
@@ -82,5 +82,10 @@ impl EconomyReads for SqliteStore {
 impl LedgerAudit for SqliteStore {
     async fn audit(&self) -> Result<AuditReport, StoreError> {
         self.readers.run(|connection| connection::read(connection, audit::audit)).await
+    }
+
+    async fn spot_check(&self, after: Option<AuditPlace>, accounts_max: u32) -> Result<SpotCheck, StoreError> {
+        let check = move |connection: &mut SqliteConnection| audit::spot_check(connection, after, accounts_max);
+        self.readers.run(move |connection| connection::read(connection, check)).await
     }
 }

@@ -59,13 +59,30 @@ statement! {
 }
 
 statement! {
-    /// How many deliveries of enabled endpoints wait, and since when the oldest has been due. Walks the endpoints, which are
-    /// few.
-    Lag {} -> (BigInt, Nullable<BigInt>)
-    = "SELECT count(*), min(d.due_at) FROM webhook_endpoints e
-        CROSS JOIN webhook_deliveries d INDEXED BY webhook_deliveries_due
-            ON d.realm = e.realm AND d.endpoint = e.id AND d.status = 'pending'
-        WHERE e.disabled_at IS NULL AND e.removed_at IS NULL"
+    /// How many deliveries of enabled endpoints wait, as far as is counted, and since when the oldest has been due. Walks the
+    /// endpoints, which are few.
+    Lag { limit: i64 => BigInt } -> (BigInt, Nullable<BigInt>)
+    = "SELECT
+        (SELECT count(*) FROM (
+            SELECT 1 FROM webhook_endpoints e CROSS JOIN webhook_deliveries d INDEXED BY webhook_deliveries_due
+                ON d.realm = e.realm AND d.endpoint = e.id AND d.status = 'pending'
+            WHERE e.disabled_at IS NULL AND e.removed_at IS NULL LIMIT ?
+        )),
+        (SELECT min((
+            SELECT d.due_at FROM webhook_deliveries d INDEXED BY webhook_deliveries_due
+            WHERE d.realm = e.realm AND d.endpoint = e.id AND d.status = 'pending' ORDER BY d.due_at LIMIT 1
+        )) FROM webhook_endpoints e WHERE e.disabled_at IS NULL AND e.removed_at IS NULL)"
+}
+
+statement! {
+    /// How many events have no deliveries yet, as far as is counted, and when the first of these happened.
+    Unpublished { limit: i64 => BigInt } -> (BigInt, Nullable<BigInt>)
+    = "SELECT count(*), min(occurred_at) FROM (
+            SELECT e.occurred_at FROM outbox_positions p
+            CROSS JOIN outbox_events e INDEXED BY outbox_events_by_position
+                ON e.realm = p.realm AND e.position > p.published
+            WHERE p.published < p.last LIMIT ?
+        )"
 }
 
 /// A page of an endpoint's deliveries, newest first.
@@ -130,6 +147,10 @@ pub(super) fn with_attempts(
 
 /// How the outbox stands.
 pub(super) fn lag(connection: &mut SqliteConnection) -> QueryResult<OutboxLag> {
-    let (pending, oldest_due_at) = (Lag {}).get_result::<(i64, Option<i64>)>(connection)?;
-    Ok(OutboxLag { pending: u64::try_from(pending).unwrap_or(0), oldest_due_at: time_if_any(oldest_due_at) })
+    let limit = i64::from(OutboxLag::COUNT_MAX);
+    let lag = |(count, oldest): (i64, Option<i64>)| OutboxLag {
+        pending: u64::try_from(count).unwrap_or(0),
+        oldest_due_at: time_if_any(oldest),
+    };
+    Ok(lag(Lag { limit }.get_result(connection)?).plus(lag(Unpublished { limit }.get_result(connection)?)))
 }

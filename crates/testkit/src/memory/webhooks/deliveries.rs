@@ -63,7 +63,11 @@ impl Deliveries for MemoryStore {
         });
         let due_at: Vec<_> = waiting.filter_map(|(_, stored)| stored.delivery.due_at).collect();
         let pending = u64::try_from(due_at.len()).expect("a test has few deliveries");
-        Ok(OutboxLag { pending, oldest_due_at: due_at.into_iter().min() })
+        let waiting = OutboxLag { pending, oldest_due_at: due_at.into_iter().min() };
+        let new: Vec<_> = outgoing.events.values().filter(|stored| !stored.is_published).collect();
+        let pending = u64::try_from(new.len()).expect("a test has few events");
+        let oldest_due_at = new.iter().map(|stored| stored.event.at).min();
+        Ok(waiting.plus(OutboxLag { pending, oldest_due_at }))
     }
 }
 
