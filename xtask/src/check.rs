@@ -9,8 +9,15 @@ use crate::{postgres, redis, test, tidy, workspace};
 
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: &[Step] =
-    &[("fmt", fmt), ("clippy", clippy), ("deny", deny), ("tidy", tidy::run), ("doc", doc), ("test", all_tests)];
+const STEPS: &[Step] = &[
+    ("fmt", fmt),
+    ("clippy", clippy),
+    ("deny", deny),
+    ("unused", unused),
+    ("tidy", tidy::run),
+    ("doc", doc),
+    ("test", all_tests),
+];
 
 /// Runs every step and stops at the first that fails.
 pub(crate) fn run() -> Result<()> {
@@ -36,11 +43,14 @@ fn clippy() -> Result<()> {
 
 /// Licences, banned crates and sources. Not the advisories: their database needs a network that CI does not have.
 fn deny() -> Result<()> {
-    if !workspace::has_cargo_tool("deny") {
-        println!("cargo-deny is missing: installing it, which takes some minutes once");
-        workspace::run(cargo(&["install", "cargo-deny", "--locked"]))?;
-    }
+    workspace::require_cargo_tool("deny")?;
     workspace::run(cargo(&["deny", "--locked", "check", "licenses", "bans", "sources"]))
+}
+
+/// Dependencies that no source file names. `cargo shear` and the compiler's own lint know more and need a nightly toolchain.
+fn unused() -> Result<()> {
+    workspace::require_cargo_tool("machete")?;
+    workspace::run(cargo(&["machete"])).context("remove what is named above from its Cargo.toml")
 }
 
 fn doc() -> Result<()> {

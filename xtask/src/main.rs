@@ -3,18 +3,21 @@
 //! One module per command. A task runs the ordinary tools or reads files; of our crates it depends only on the one that runs
 //! PostgreSQL, which depends on none, so it can judge a workspace that does not compile.
 
+mod advisories;
 mod bench;
 mod check;
 mod migrate;
 mod openapi;
 mod postgres;
 mod redis;
+mod sbom;
 mod simulate;
 mod test;
 mod tidy;
 mod workspace;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -29,7 +32,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Everything CI runs, in its order: fmt, clippy, deny, tidy, doc, test
+    /// Everything CI runs, in its order: fmt, clippy, deny, unused, tidy, doc, test
     Check,
     /// The doc tests, then every other test
     Test {
@@ -57,8 +60,18 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Ask the database of known weaknesses about every dependency; for machines that can reach it
+    Advisories,
+    /// Write down what the released program is made of, as CycloneDX
+    Sbom {
+        /// Where to, instead of target/sbom/purser.cdx.json
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Measure a real server over HTTP, then prove that it lost and invented nothing
     Bench(bench::Options),
+    /// Run a server for long under everything at once, and judge memory, latency, errors and books
+    Soak(bench::SoakOptions),
 }
 
 fn main() -> ExitCode {
@@ -71,7 +84,10 @@ fn main() -> ExitCode {
         Task::Openapi { check: true } => openapi::compare(),
         Task::Openapi { check: false } => openapi::write(),
         Task::Simulate { arguments } => simulate::run(&arguments),
+        Task::Advisories => advisories::run(),
+        Task::Sbom { output } => sbom::run(output.as_deref()),
         Task::Bench(options) => bench::run(&options),
+        Task::Soak(options) => bench::soak(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -83,6 +83,18 @@ pub(crate) fn has_cargo_tool(tool: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// Installs `cargo <tool>` when it is missing, from the registry.
+pub(crate) fn require_cargo_tool(tool: &str) -> Result<()> {
+    if has_cargo_tool(tool) {
+        return Ok(());
+    }
+    println!("cargo-{tool} is missing: installing it, which takes some minutes once");
+    let mut install = cargo();
+    // It is built apart from what is built here.
+    install.args(["install", &format!("cargo-{tool}"), "--locked"]).env_remove("CARGO_TARGET_DIR");
+    run(install)
+}
+
 /// Asks cargo for the members of the workspace. Needs no network and no lock file.
 pub(crate) fn metadata() -> Result<Metadata> {
     let output = cargo()

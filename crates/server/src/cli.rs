@@ -122,6 +122,10 @@ pub(crate) enum Command {
     Openapi,
     /// Recompute every balance from the ledger and name what differs
     Verify,
+    /// Copy the embedded store as it is at one instant, beside a running server, and look through the copy
+    Backup(BackupArgs),
+    /// Ask a running server whether it is ready, as a health check of a container without a shell
+    Health(HealthArgs),
     /// Move in: bring what another platform exported to a running server, each row once
     Import {
         #[command(subcommand)]
@@ -226,6 +230,29 @@ pub(crate) enum ProxyHeaderName {
     XForwardedFor,
     /// Forwarded (RFC 7239).
     Forwarded,
+}
+
+/// Options of `purser backup`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The folder that the copy goes to, made if it is not there; nothing in it is overwritten
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+
+    /// Copy the installation's secret too; keep the two apart afterwards, because with both, everything can be read
+    #[arg(long)]
+    pub(crate) with_secret: bool,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Options of `purser health`.
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// Where the server listens [default: 127.0.0.1:8080]
+    #[arg(long, env = "PURSER_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
 }
 
 /// Verbs of `purser migrate`.

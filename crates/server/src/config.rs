@@ -171,6 +171,8 @@ impl Settings {
             | Command::Webhooks { .. }
             | Command::Openapi
             | Command::Verify
+            | Command::Backup(_)
+            | Command::Health(_)
             | Command::Import { .. } => None,
         };
         let data_dir = common.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
@@ -179,7 +181,8 @@ impl Settings {
         let queue_depth = serve.and_then(|serve| serve.queue_depth).or(file.queue_depth);
         let lanes = serve.and_then(|serve| serve.lanes).or(file.lanes);
         let read_connections = serve.and_then(|serve| serve.read_connections).or(file.read_connections);
-        let listen = serve.and_then(|serve| serve.listen).or(file.listen);
+        let asked = if let Command::Health(health) = &cli.command { health.listen } else { None };
+        let listen = serve.and_then(|serve| serve.listen).or(asked).or(file.listen);
         let database = database(url.as_deref(), &data_dir)?;
         let webhooks = WebhookSettings::resolve(
             common.webhook_allow.clone().or(file.webhook_allow),

@@ -72,6 +72,8 @@ fn run(cli: Cli, settings: config::Settings) -> anyhow::Result<()> {
             Command::Webhooks { action } => commands::webhooks::run(&settings, action).await,
             Command::Openapi => commands::openapi::run(),
             Command::Verify => commands::verify::run(&settings).await,
+            Command::Backup(backup) => commands::backup::run(&settings, backup).await,
+            Command::Health(_) => commands::health::run(&settings),
             Command::Import { what } => commands::import::run(*what).await,
         }
     })

@@ -71,3 +71,14 @@ async fn probes_and_metrics_need_no_key() {
         assert!(metrics.text.lines().any(|found| found == line), "{line}: {}", metrics.text);
     }
 }
+
+#[tokio::test]
+async fn a_container_without_a_shell_can_ask_whether_the_server_is_ready() {
+    let mut purser = Purser::start().await;
+    let address = purser.address().to_string();
+    assert_eq!(purser.must(&["health", "--listen", &address]).await, "ready\n");
+    purser.stop().await;
+    let refused = purser.run(&["health", "--listen", &address]).await;
+    assert!(refused.refused(1).contains(&address), "{refused:?}");
+    purser.run(&["health", "--listen", "nonsense"]).await.refused(2);
+}

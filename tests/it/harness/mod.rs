@@ -7,5 +7,6 @@ pub(crate) mod load;
 pub(crate) mod patience;
 pub(crate) mod program;
 pub(crate) mod receiver;
+pub(crate) mod small_disk;
 pub(crate) mod socket;
 pub(crate) mod staged;

@@ -1,10 +1,10 @@
 //! What only PostgreSQL can do or suffer.
 
+mod backup;
 mod configuration;
 mod conflicts;
 mod faults;
 mod invariants;
-mod load;
 mod network;
 mod own_cluster;
 mod rate_limits;

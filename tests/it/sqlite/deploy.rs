@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::Value;
+use yaml_rust2::{Yaml, YamlLoader};
 
 const METRICS: &str = include_str!("../../../docs/metrics.md");
 const ALERTS: &str = include_str!("../../../docs/alerts.md");
@@ -25,9 +25,9 @@ fn is_documented(metric: &str) -> bool {
 }
 
 /// The rules for alerts.
-fn rules<'d>(documents: &'d [Yaml<'d>]) -> Vec<&'d Yaml<'d>> {
-    let groups = documents[0]["groups"].as_sequence().expect("groups");
-    groups.iter().flat_map(|group| group["rules"].as_sequence().expect("rules")).collect()
+fn rules(documents: &[Yaml]) -> Vec<&Yaml> {
+    let groups = documents[0]["groups"].as_vec().expect("groups");
+    groups.iter().flat_map(|group| group["rules"].as_vec().expect("rules")).collect()
 }
 
 #[test]
@@ -42,9 +42,9 @@ fn every_metric_that_is_looked_at_is_documented() {
 
 #[test]
 fn every_alert_says_how_bad_it_is_and_leads_to_what_to_do() {
-    let documents = Yaml::load_from_str(RULES).expect("the rules are YAML");
+    let documents = YamlLoader::load_from_str(RULES).expect("the rules are YAML");
     let rules = rules(&documents);
-    let text = |rule: &Yaml<'_>, path: &[&str]| {
+    let text = |rule: &Yaml, path: &[&str]| {
         let found = path.iter().fold(rule, |value, name| &value[*name]);
         found.as_str().unwrap_or_else(|| panic!("{path:?}: {rule:?}")).to_owned()
     };
@@ -63,7 +63,7 @@ fn every_alert_says_how_bad_it_is_and_leads_to_what_to_do() {
     let explained: BTreeSet<String> =
         ALERTS.lines().filter_map(|line| line.strip_prefix("## ")).map(str::to_owned).collect();
     assert_eq!(names, explained);
-    Yaml::load_from_str(RULES_TEST).expect("the test of the rules is YAML");
+    YamlLoader::load_from_str(RULES_TEST).expect("the test of the rules is YAML");
 }
 
 #[test]

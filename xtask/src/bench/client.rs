@@ -70,6 +70,11 @@ impl Connection {
         timeout(PATIENCE, answer).await.with_context(|| format!("no answer to GET {path}"))?
     }
 
+    /// From now on this calls with the key of `target`, which is the same server.
+    pub(crate) fn call_as(&mut self, target: &Target) {
+        self.target.headers.clone_from(&target.headers);
+    }
+
     /// Opens the connection anew after a failure.
     pub(crate) async fn reopen(&mut self) -> Result<()> {
         *self = self.target.connect().await?;

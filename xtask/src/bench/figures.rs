@@ -18,7 +18,8 @@ pub(crate) struct Figures {
     pub(crate) requests_per_second: f64,
     mean_ms: f64,
     p50_ms: f64,
-    p99_ms: f64,
+    /// Of a hundred, one took longer.
+    pub(crate) p99_ms: f64,
     p999_ms: f64,
     max_ms: f64,
 }

@@ -13,6 +13,7 @@ mod cluster;
 mod figures;
 mod import;
 mod import_source;
+mod limits;
 mod lobbies;
 mod machine;
 mod metrics;
@@ -25,6 +26,7 @@ mod receiver;
 mod report;
 mod row;
 mod server;
+mod soak;
 mod suite;
 mod webhooks;
 mod work;
@@ -41,6 +43,7 @@ use tokio::task::LocalSet;
 
 use self::machine::Machine;
 use self::report::Report;
+pub(crate) use self::soak::SoakOptions;
 use self::suite::Findings;
 use crate::workspace;
 
@@ -96,6 +99,8 @@ enum Other {
     Lobbies(lobbies::LobbiesOptions),
     /// Measure what a webhook subscriber costs, and how soon and how fast it is told
     Webhooks(webhooks::WebhooksOptions),
+    /// Measure what rate limits cost: off, in memory, and in Redis
+    Limits(limits::LimitsOptions),
 }
 
 /// Which databases to measure on.
@@ -145,13 +150,37 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Some(Other::Players(options)) => &options.server_bin,
         Some(Other::Lobbies(options)) => &options.server_bin,
         Some(Other::Webhooks(options)) => &options.server_bin,
+        Some(Other::Limits(options)) => &options.server_bin,
     };
-    let binary = match server_bin {
-        Some(path) => path.canonicalize().with_context(|| format!("no server at {}", path.display()))?,
-        None => build_server()?,
-    };
+    let binary = built(server_bin.as_deref())?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
     LocalSet::new().block_on(&runtime, measure_everything(options, &binary))
+}
+
+/// Runs a soak, on a server that is built for it unless `options` name one.
+pub(crate) fn soak(options: &SoakOptions) -> Result<()> {
+    if cfg!(debug_assertions) {
+        return run_optimised();
+    }
+    let binary = built(options.server_bin.as_deref())?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
+    println!("{}", Machine::inspect());
+    LocalSet::new().block_on(&runtime, async { soak::run(options, &binary, &data_folder()?).await })
+}
+
+/// The server that was asked for, or one that is built now.
+fn built(server_bin: Option<&Path>) -> Result<PathBuf> {
+    match server_bin {
+        Some(path) => path.canonicalize().with_context(|| format!("no server at {}", path.display())),
+        None => build_server(),
+    }
+}
+
+/// Where the data goes: below the build output and not in /tmp, which often is memory and makes every flush free.
+fn data_folder() -> Result<PathBuf> {
+    let parent = workspace::metadata()?.target_directory;
+    fs::create_dir_all(&parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    Ok(parent)
 }
 
 /// A generator that was built for debugging would take the processor away from what it measures.
@@ -179,14 +208,13 @@ fn build_server() -> Result<PathBuf> {
 async fn measure_everything(options: &Options, binary: &Path) -> Result<()> {
     let machine = Machine::inspect();
     println!("{machine}");
-    // Below the build output and not in /tmp, which often is memory and makes every flush free.
-    let parent = workspace::metadata()?.target_directory;
-    fs::create_dir_all(&parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    let parent = data_folder()?;
     match &options.other {
         Some(Other::Import(options)) => return import::run(options, binary, &parent).await,
         Some(Other::Players(options)) => return players::run(options, binary, &parent).await,
         Some(Other::Lobbies(options)) => return lobbies::run(options, binary, &parent).await,
         Some(Other::Webhooks(options)) => return webhooks::run(options, binary, &parent).await,
+        Some(Other::Limits(options)) => return limits::run(options, binary, &parent).await,
         None => {}
     }
     let mut databases = Vec::new();

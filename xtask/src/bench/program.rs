@@ -11,7 +11,7 @@ use super::output_of;
 
 /// The limits that would otherwise be what is measured.
 const UNLIMITED: &[&str] =
-    &["PURSER_RATE_LIMIT_SERVER_API", "PURSER_RATE_LIMIT_SDK_READ", "PURSER_RATE_LIMIT_SDK_WRITE"];
+    &["PURSER_RATE_LIMIT", "PURSER_RATE_LIMIT_SERVER_API", "PURSER_RATE_LIMIT_SDK_READ", "PURSER_RATE_LIMIT_SDK_WRITE"];
 
 /// `purser` with a store.
 #[derive(Debug, Clone)]

@@ -3,6 +3,8 @@
 //! Only facts that a machine can judge without taste. Each violation is one line: the file, the line where there is one,
 //! and what to do. The same checks run as a test, so nobody has to remember this command.
 
+mod dependencies;
+mod deploy;
 mod files;
 mod graph;
 mod manifests;
@@ -65,6 +67,8 @@ fn violations() -> Result<Vec<Violation>> {
     found.extend(manifests::check(&packages)?);
     found.extend(migrations::check(&root)?);
     found.extend(sources::check(&root)?);
+    found.extend(dependencies::check(&root)?);
+    found.extend(deploy::check(&root)?);
     for violation in &mut found {
         if let Ok(below_root) = violation.path.strip_prefix(&root) {
             violation.path = below_root.to_path_buf();

@@ -6,6 +6,7 @@
 //! running server; only a second server is kept out, by [`ServeLock`].
 
 mod audit_log;
+mod backup;
 mod checkpoint;
 mod cleaner;
 mod connection;
@@ -29,6 +30,7 @@ use diesel::connection::SimpleConnection;
 use domain::store::{StoreError, StoreHealth};
 use domain::webhooks::Bell;
 
+pub use backup::{Backup, BackupError};
 pub use migrations::Migrations;
 pub use serve_lock::{ServeLock, ServeLockError};
 

@@ -1,6 +1,8 @@
 //! The commands other than `serve`: each works beside a running server on the same store.
 
+pub(crate) mod backup;
 pub(crate) mod game;
+pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod migrate;
