@@ -23,5 +23,6 @@ mod reads;
 mod sdk;
 mod stop;
 mod tenancy;
+mod tls;
 mod traces;
 mod webhooks;

@@ -66,6 +66,14 @@ async fn a_bad_option_stops_the_start_with_one_line() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_not_there_stops_the_start_before_anything_is_made() {
+    let home = Home::new().await;
+    let ended = home.run(&["serve", "--tls-cert", "server.pem", "--tls-key", "server.key"]).await;
+    assert!(ended.refused(1).contains("cannot read server.pem"), "{ended:?}");
+    assert!(!home.store().data().exists(), "it left something behind");
+}
+
+#[tokio::test]
 async fn a_bad_variable_stops_the_start_with_one_line() {
     let home = Home::new().await;
     for (name, value, named) in [

@@ -9,4 +9,3 @@ mod full_disk;
 mod limits;
 mod proxies;
 pub(crate) mod store;
-mod tls;
