@@ -44,11 +44,17 @@ pub trait Queued: Send + Sized + 'static {
     fn lane<H: Hasher>(&self, hasher: &mut H);
 }
 
-/// Settles what came together.
+/// Settles what came together, in two steps, so that a lane need not wait for the second one before the next batch.
 #[async_trait]
 pub trait Settles<C: Queued>: Send + Sync {
-    /// Settles `commands` (at most [`BATCH_MAX`]) in one transaction; one outcome for each, in order.
-    async fn settle_together(&self, commands: Vec<C>) -> Result<Vec<C::Outcome>, StoreError>;
+    /// What is known of a batch once it is stored.
+    type Stored: Send;
+
+    /// Settles `commands` (at most [`BATCH_MAX`]) in one transaction.
+    async fn settle_together(&self, commands: Vec<C>) -> Result<Self::Stored, StoreError>;
+
+    /// One outcome for each command of a batch that is stored, in order; the next batch is being settled meanwhile.
+    async fn outcomes(&self, stored: Self::Stored) -> Result<Vec<C::Outcome>, StoreError>;
 }
 
 /// A command and the handler that waits for its outcome.
@@ -196,39 +202,89 @@ impl<C: Queued> Queue<C> {
     }
 }
 
+/// A batch that is stored, with those who wait for its outcomes.
+struct Unanswered<C: Queued, Stored> {
+    replies: Vec<Reply<C::Outcome>>,
+    stored: Stored,
+}
+
 impl<C: Queued> Lane<C> {
-    /// Settles batches by `store` until every [`Queue`] is dropped and nothing waits.
+    /// Settles batches by `store` until every [`Queue`] is dropped and nothing waits, each while the one before it is answered.
     ///
     /// A batch that fails or panics is answered [`QueueError::Unknown`] and reported to `observer`; the lane goes on.
-    pub async fn drain(mut self, store: &dyn Settles<C>, observer: &dyn LaneObserver) {
-        let mut waiting = Vec::with_capacity(BATCH_MAX);
-        while 0 < self.waiting.recv_many(&mut waiting, BATCH_MAX).await {
-            let (commands, replies): (Vec<_>, Vec<_>) =
-                waiting.drain(..).map(|Waiting { command, reply }| (command, reply)).unzip();
-            match settle(store, observer, commands).await {
-                Some(outcomes) => answer(replies, outcomes),
-                None => replies.into_iter().for_each(|reply| reply.send(Err(QueueError::Unknown))),
+    pub async fn drain<S: Settles<C>>(mut self, store: &S, observer: &dyn LaneObserver) {
+        let mut stored = None;
+        loop {
+            let last = stored.take();
+            let answering = async {
+                if let Some(batch) = last {
+                    answer(store, observer, batch).await;
+                }
+            };
+            // In this order: those who wait longest are answered first.
+            match both(answering, self.settle_next(store, observer)).await {
+                ((), Some(next)) => stored = next,
+                ((), None) => return,
             }
         }
     }
+
+    /// Settles all that waits, or the next command; none when nothing will come. A batch that was not stored is answered.
+    async fn settle_next<S: Settles<C>>(
+        &mut self,
+        store: &S,
+        observer: &dyn LaneObserver,
+    ) -> Option<Option<Unanswered<C, S::Stored>>> {
+        let mut waiting = Vec::with_capacity(BATCH_MAX);
+        if self.waiting.recv_many(&mut waiting, BATCH_MAX).await == 0 {
+            return None;
+        }
+        let (commands, replies): (Vec<_>, Vec<_>) =
+            waiting.into_iter().map(|Waiting { command, reply }| (command, reply)).unzip();
+        let settled = catching_panics(store.settle_together(commands)).await;
+        Some(match reported(observer, replies.len(), settled) {
+            Some(stored) => Some(Unanswered { replies, stored }),
+            None => {
+                dismiss(replies);
+                None
+            }
+        })
+    }
 }
 
-async fn settle<C: Queued>(
-    store: &dyn Settles<C>,
+/// Answers a batch that is stored.
+async fn answer<C: Queued, S: Settles<C>>(
+    store: &S,
     observer: &dyn LaneObserver,
-    commands: Vec<C>,
-) -> Option<Vec<C::Outcome>> {
-    let count = commands.len();
-    let attempt = async {
-        let outcomes = store.settle_together(commands).await?;
+    Unanswered { replies, stored }: Unanswered<C, S::Stored>,
+) {
+    let count = replies.len();
+    let completing = async {
+        let outcomes = store.outcomes(stored).await?;
         assert_eq!(outcomes.len(), count, "a settlement has one outcome for each command");
         Ok(outcomes)
     };
-    match catching_panics(attempt).await {
-        Ok(Ok(outcomes)) => {
+    let completed = catching_panics(completing).await;
+    match reported(observer, count, completed) {
+        Some(outcomes) => {
             observer.settled(count);
-            Some(outcomes)
+            for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                reply.send(Ok(outcome));
+            }
         }
+        None => dismiss(replies),
+    }
+}
+
+/// Tells those who wait that nothing is known.
+fn dismiss<Outcome>(replies: Vec<Reply<Outcome>>) {
+    replies.into_iter().for_each(|reply| reply.send(Err(QueueError::Unknown)));
+}
+
+/// What a step of a batch of `count` commands came to, unless it failed or panicked, of which `observer` is told.
+fn reported<T>(observer: &dyn LaneObserver, count: usize, ended: Result<Result<T, StoreError>, String>) -> Option<T> {
+    match ended {
+        Ok(Ok(done)) => Some(done),
         Ok(Err(cause)) => {
             observer.failed(count, &cause);
             None
@@ -240,9 +296,32 @@ async fn settle<C: Queued>(
     }
 }
 
-fn answer<Outcome>(replies: Vec<Reply<Outcome>>, outcomes: Vec<Outcome>) {
-    for (reply, outcome) in replies.into_iter().zip(outcomes) {
-        reply.send(Ok(outcome));
+/// Waits for both, of which `first` is looked at first.
+async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    let (mut a, mut b) = (None, None);
+    std::future::poll_fn(|context| {
+        if a.is_none() {
+            a = ready(first.as_mut().poll(context));
+        }
+        if b.is_none() {
+            b = ready(second.as_mut().poll(context));
+        }
+        match (a.take(), b.take()) {
+            (Some(a), Some(b)) => Poll::Ready((a, b)),
+            (one, other) => {
+                (a, b) = (one, other);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+fn ready<T>(poll: Poll<T>) -> Option<T> {
+    match poll {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use domain::clock::Timestamp;
 use domain::economy::{Batch, EconomyStore, LaneObserver, Settlement};
-use domain::lobbies::{LobbyTransition, PlayBatch, PlaySettlement, PlayStore};
+use domain::lobbies::{LobbyTransition, PlayBatch, PlaySettlement, PlayStore, Rank, WantedRank};
 use domain::store::{StoreError, causes};
 use metrics::Histogram;
 
@@ -81,6 +81,10 @@ impl PlayStore for Timed<dyn PlayStore> {
         let settled = self.store.settle_play(batch).await;
         self.note(batch.commands().len(), begun.elapsed(), settled.is_err());
         settled
+    }
+
+    async fn ranks(&self, wanted: &[WantedRank]) -> Result<Vec<Option<Rank>>, StoreError> {
+        self.store.ranks(wanted).await
     }
 
     async fn sweep_lobbies(&self, now: Timestamp, limit: u32) -> Result<Vec<LobbyTransition>, StoreError> {

@@ -7,7 +7,7 @@ use domain::audit_log::AuditEntry;
 use domain::clock::Timestamp;
 use domain::economy::{Batch, EconomyStore, Settlement};
 use domain::keys::{KeyChange, KeyId, KeyRecord, KeyStore, PublicId};
-use domain::lobbies::{LobbyTransition, PlayBatch, PlaySettlement, PlayStore};
+use domain::lobbies::{LobbyTransition, PlayBatch, PlaySettlement, PlayStore, Rank, WantedRank};
 use domain::players::{
     BanCommand, BanOutcome, EraseCommand, EraseOutcome, IdentityDigest, MergeCommand, MergeRefusal, Merged,
     PlayerStore, UnknownPlayer,
@@ -97,6 +97,10 @@ impl PlayStore for FaultyStore {
             self.chaos.pause().await;
         }
         self.chaos.write(&self.who, self.opened.stores.play.settle_play(batch)).await
+    }
+
+    async fn ranks(&self, wanted: &[WantedRank]) -> Result<Vec<Option<Rank>>, StoreError> {
+        self.chaos.read(&self.who, self.opened.stores.play.ranks(wanted)).await
     }
 
     async fn sweep_lobbies(&self, now: Timestamp, limit: u32) -> Result<Vec<LobbyTransition>, StoreError> {

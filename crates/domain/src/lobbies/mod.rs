@@ -35,6 +35,8 @@ mod merging_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod queue_tests;
+#[cfg(test)]
 mod settle_tests;
 #[cfg(test)]
 mod test_arena;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{LobbyTransition, Play, PlayBatch, PlayCommand, PlayOutcome, PlayStore};
+use super::{LobbyTransition, Play, PlayBatch, PlayCommand, PlayOutcome, PlaySettlement, PlayStore};
 use crate::queue::{self, LaneObserver, Queued, Settles};
 use crate::store::StoreError;
 
@@ -45,10 +45,17 @@ struct Table {
 
 #[async_trait]
 impl Settles<PlayCommand> for Table {
-    async fn settle_together(&self, commands: Vec<PlayCommand>) -> Result<Vec<PlayOutcome>, StoreError> {
+    type Stored = PlaySettlement;
+
+    async fn settle_together(&self, commands: Vec<PlayCommand>) -> Result<PlaySettlement, StoreError> {
         let settlement = self.store.settle_play(&PlayBatch::new(commands)).await?;
         settlement.transitions.iter().for_each(|transition| self.lobbies.moved(transition));
-        Ok(settlement.outcomes)
+        Ok(settlement)
+    }
+
+    /// Ranks are looked up here, because nobody else need wait for that.
+    async fn outcomes(&self, stored: PlaySettlement) -> Result<Vec<PlayOutcome>, StoreError> {
+        Ok(stored.ranked(&*self.store).await?.outcomes)
     }
 }
 

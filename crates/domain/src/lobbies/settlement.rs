@@ -2,11 +2,12 @@
 
 use super::{
     Attempt, AttemptStatus, Leaderboard, Lobby, LobbyId, LobbyTransition, MetricValues, Participant, Place,
-    PlaceChange, PlayRefusal, Rank, Ranking, RankingId, Score, ScoreOperation,
+    PlaceChange, PlayRefusal, PlayStore, Rank, Ranking, RankingId, Score, ScoreOperation,
 };
 use crate::clock::Timestamp;
 use crate::economy::{Fingerprint, Once, Repeat};
 use crate::players::{Player, PlayerId};
+use crate::store::StoreError;
 use crate::tenancy::RealmId;
 use crate::webhooks::OutboxEvent;
 
@@ -152,7 +153,7 @@ pub struct ScoreRequest {
     pub at: Timestamp,
 }
 
-/// A place whose rank an outcome wants: the one that the player has once the batch is stored.
+/// A place whose rank an outcome wants: the one that the player has once the batch is stored, and until they move again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WantedRank {
     /// Which outcome, from 0.
@@ -192,15 +193,25 @@ pub struct PlaySettlement {
     pub transitions: Vec<LobbyTransition>,
     /// Events to insert, of those that are wanted: in the order in which it happened.
     pub events: Vec<OutboxEvent>,
-    /// The ranks to be looked up once all places are stored, for [`Self::answer_rank`].
+    /// The ranks to be looked up once all of this is stored, by [`Self::ranked`].
     pub ranks: Vec<WantedRank>,
 }
 
 impl PlaySettlement {
-    /// Completes the outcome that wanted a rank.
-    pub fn answer_rank(&mut self, wanted: &WantedRank, found: Rank) {
-        if let Some(Ok(PlayAnswer::Scored { rank, .. })) = self.outcomes.get_mut(wanted.outcome) {
-            *rank = Some(found);
+    /// Completes the outcomes of what `store` has stored with the ranks that they want.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn ranked(mut self, store: &dyn PlayStore) -> Result<Self, StoreError> {
+        if self.ranks.is_empty() {
+            return Ok(self);
         }
+        let found = store.ranks(&self.ranks).await?;
+        for (wanted, found) in self.ranks.iter().zip(found) {
+            if let Some(Ok(PlayAnswer::Scored { rank, .. })) = self.outcomes.get_mut(wanted.outcome) {
+                *rank = found;
+            }
+        }
+        Ok(self)
     }
 }

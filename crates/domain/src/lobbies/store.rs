@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{
     Attempt, AttemptId, ConfigurationKey, ConfigurationRefusal, Event, EventChange, EventId, Leaderboard,
     LeaderboardChange, Lobby, LobbyDetail, LobbyId, LobbyStatus, LobbyTransition, NewEvent, NewLeaderboard, PlayBatch,
-    PlaySettlement, Ranking, RankingId, RankingPage, RankingSlice, Score, Scored,
+    PlaySettlement, Rank, Ranking, RankingId, RankingPage, RankingSlice, Score, Scored, WantedRank,
 };
 use crate::clock::Timestamp;
 use crate::economy::Page;
@@ -67,12 +67,16 @@ pub trait LeaderboardStore: Send + Sync {
 #[async_trait]
 pub trait PlayStore: Send + Sync {
     /// Settles `batch` atomically: loads its first look, then its second look, asks [`PlayBatch::settle`], stores the answer,
-    /// looks up the ranks that it wants, and returns it with these ([`PlaySettlement::answer_rank`]).
+    /// and returns it. The ranks that it wants are not looked up yet ([`PlaySettlement::ranked`]).
     ///
     /// - MUST NOT decide anything itself, and MAY ask more than once (after a lost race).
     /// - Returns only after the settlement is durable.
     /// - On `Err` nothing may be assumed: the batch may or may not have been stored.
     async fn settle_play(&self, batch: &PlayBatch) -> Result<PlaySettlement, StoreError>;
+
+    /// The ranks of the players of `wanted` places, as they are by now, whatever became of the places since; `None` for who is
+    /// no longer in the ranking. What is looked up in one realm is of one view of it.
+    async fn ranks(&self, wanted: &[WantedRank]) -> Result<Vec<Option<Rank>>, StoreError>;
 
     /// Stores what the clock has made of lobbies by `now` ([`Lobby::steps`]), at most `limit` of them, those that are due
     /// longest first, in all realms. Answers how they moved on: whoever else stores the same step, it is told once. Of several

@@ -32,7 +32,7 @@ const STATEMENTS: &[Statement] = statements! {
     distribution::{HasCitus},
     tenancy::{InsertStudio, AllStudios, InsertGame, AllGames, InsertRealm, FindRealm, AllRealms},
     keys::{FindKeys, AllKeys, InsertKey, ExpireKey, ReviseKey, RevokeKey, MarkKeyUsed},
-    players::{FindPlayer, LockPlayers, UpsertPlayers, FindParticulars},
+    players::{FindPlayer, LockPlayers, UpsertPlayers, MarkPlayersSeen, FindParticulars},
     ban::{SetBan},
     merge::{FindMerge, WasErased, FindAccountsOfTwo, FindClosedAccounts, CountGrantsOf},
     moving::{
@@ -68,7 +68,7 @@ const STATEMENTS: &[Statement] = statements! {
         DeleteBlock, DeleteSection,
     },
     sections::{FindBlocksOfSections, FindBlocks},
-    ranks::{CountBetween, CountBetweenChanged},
+    ranks::{CountBetween},
     pages::{FirstEntries, EntriesAround},
     endpoints::{
         LockRealm, FindRealmOf, FindEndpoints, FindWanted, FindEndpoint, LockEndpoint, UpsertEndpoint, RemoveEndpoint,

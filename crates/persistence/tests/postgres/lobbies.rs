@@ -287,8 +287,8 @@ fn the_same_commands_come_to_the_same_as_in_memory() {
         for step in 0..400 {
             let batch = game.batch();
             let store = if game.dice.below(2) == 0 { &world.stores } else { &other };
-            let expected = memory.play.settle_play(&batch).await.expect("memory works");
-            let settled = store.play.settle_play(&batch).await.expect("the store works");
+            let expected = memory.settle_play(&batch).await;
+            let settled = store.settle_play(&batch).await;
             assert_eq!(settled, expected, "step {step}: {batch:#?}");
             for (command, outcome) in batch.commands().iter().zip(&expected.outcomes) {
                 if let Ok(answer) = outcome {
@@ -412,7 +412,7 @@ fn those_who_play_at_the_same_time_wait_for_each_other_and_lose_nothing() {
                 let mut told = Vec::new();
                 for _ in 0..60 {
                     let batch = game.batch();
-                    let settled = stores.play.settle_play(&batch).await.expect("the store works");
+                    let settled = stores.settle_play(&batch).await;
                     for (command, outcome) in batch.commands().iter().zip(&settled.outcomes) {
                         outcome.iter().for_each(|answer| game.learn(command, answer));
                     }

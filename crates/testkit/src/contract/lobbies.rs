@@ -371,7 +371,7 @@ pub async fn realms_do_not_see_each_others_lobbies(world: World) {
     }
     let drafts = [push("duel", "both", &["p1"]).in_realm(world.realm), push("duel", "both", &["p1"]).in_realm(there)];
     let batch = domain::lobbies::PlayBatch::new(drafts.to_vec());
-    let settlement = world.stores.play.settle_play(&batch).await.expect("the store works");
+    let settlement = world.stores.settle_play(&batch).await;
     let ids: BTreeSet<_> =
         settlement.outcomes.iter().map(|outcome| pushed(outcome.as_ref().expect("not refused")).id).collect();
     assert_eq!(ids.len(), 2, "one batch of two realms makes two lobbies");

@@ -59,9 +59,15 @@ impl Stores {
     /// Settles `drafts` as one batch in `realm`.
     pub(crate) async fn play(&self, realm: RealmId, drafts: &[PlayDraft]) -> PlaySettlement {
         let batch = PlayBatch::new(drafts.iter().map(|draft| draft.in_realm(realm)).collect());
-        let settlement = self.play.settle_play(&batch).await.expect("the store works");
+        let settlement = self.settle_play(&batch).await;
         assert_eq!(settlement.outcomes.len(), drafts.len(), "one outcome for each command");
         settlement
+    }
+
+    /// Settles `batch`, and looks up the ranks that it wants.
+    pub async fn settle_play(&self, batch: &PlayBatch) -> PlaySettlement {
+        let stored = self.play.settle_play(batch).await.expect("the store works");
+        stored.ranked(&*self.play).await.expect("the store works")
     }
 
     /// Settles one command in `realm`.

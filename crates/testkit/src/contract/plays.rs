@@ -56,8 +56,8 @@ impl Twins {
 
     async fn settle(&mut self) {
         let batch = self.workload.batch(self.realm, 8);
-        let settled = self.stores.play.settle_play(&batch).await.expect(WORKS);
-        assert_eq!(settled, self.memory.play.settle_play(&batch).await.expect(WORKS), "{batch:?}");
+        let settled = self.stores.settle_play(&batch).await;
+        assert_eq!(settled, self.memory.settle_play(&batch).await, "{batch:?}");
         self.workload.learn(&batch, &settled);
         self.lobbies.extend(settled.lobbies.iter().map(|change| change.lobby.id));
         self.rankings.extend(settled.rankings.iter().map(|(_, ranking)| ranking.id));

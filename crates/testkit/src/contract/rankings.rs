@@ -6,8 +6,8 @@ use std::time::Duration;
 use domain::clock::Timestamp;
 use domain::economy::BATCH_MAX;
 use domain::lobbies::{
-    Aggregation, BoardMode, Leaderboard, Place, PlayAnswer, PlayRefusal, Rank, RankedPlayer, RankingId, RankingPage,
-    RankingSlice, ResetCadence, Score, SortOrder,
+    Aggregation, BoardMode, Leaderboard, Place, PlayAnswer, PlayBatch, PlayRefusal, Rank, RankedPlayer, RankingId,
+    RankingPage, RankingSlice, ResetCadence, Score, SortOrder,
 };
 use domain::tenancy::RealmId;
 use tokio::task::JoinSet;
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::play_ways::{ranks, scored, second, started};
 use super::{Stores, World};
 use crate::commands::credit;
+use crate::lives::merge;
 use crate::play_drafts::{PlayDraft, exact_score, increment, leaderboard, points, score, start};
 use crate::tenants::external_id;
 
@@ -75,6 +76,27 @@ pub async fn a_score_is_answered_with_its_rank(world: World) {
     assert_eq!(place, Place { order_key: -9_000, achieved_at: second(5), player });
     let unknown = world.play_one(&score("board", "nobody", 5)).await;
     assert_eq!(unknown, Err(PlayRefusal::PlayerNotFound));
+}
+
+/// Ranks that are looked up late are those of where the players are by then: of who moved on since as well, and none of who is
+/// no longer there.
+pub async fn ranks_are_those_of_now_whatever_became_of_the_places(world: World) {
+    drop(board(&world, "board", |_| {}).await);
+    drop(board(&world, "other", |_| {}).await);
+    players(&world.stores, world.realm, 4).await;
+    let drafts = [score("board", "p0", 3), score("board", "p1", 5), score("other", "p1", 1), score("board", "p2", 7)];
+    let batch = PlayBatch::new(drafts.iter().map(|draft| draft.in_realm(world.realm)).collect());
+    let stored = world.stores.play.settle_play(&batch).await.expect("the store works");
+    let unanswered = stored.outcomes.iter().map(|outcome| scored(outcome.as_ref().expect("it is not refused")).2);
+    assert!(unanswered.eq([None; 4]), "nothing is looked up before the batch is stored");
+    let ranks = async || world.stores.play.ranks(&stored.ranks).await.expect("the store works");
+    let rank = |rank, players| Some(Rank { rank, players });
+    assert_eq!(ranks().await, [rank(3, 3), rank(2, 3), rank(1, 1), rank(1, 3)]);
+    world.played(&score("board", "p0", 6).after_seconds(1)).await;
+    assert_eq!(ranks().await, [rank(2, 3), rank(3, 3), rank(1, 1), rank(1, 3)]);
+    world.merge_now(&merge("p2", "p3").after(Duration::from_secs(2))).await;
+    assert_eq!(ranks().await, [rank(2, 3), rank(3, 3), rank(1, 1), None]);
+    assert_eq!(world.stores.play.ranks(&[]).await.expect("the store works"), []);
 }
 
 /// Scores come back to the thousandth, at both ends of their range, and of one microsecond the lesser id is first.

@@ -301,6 +301,7 @@ macro_rules! store_contract {
             $make,
             rankings {
                 a_score_is_answered_with_its_rank,
+                ranks_are_those_of_now_whatever_became_of_the_places,
                 scores_come_back_exactly,
                 a_leaderboard_counts_the_best_the_latest_or_the_sum,
                 ranks_of_thousands_are_those_of_a_sorted_list,

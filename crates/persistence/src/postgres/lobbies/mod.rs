@@ -22,13 +22,15 @@ mod save;
 pub(super) mod sections;
 pub(super) mod sweep;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use domain::clock::Timestamp;
 use domain::economy::Page;
 use domain::lobbies::{
     Attempt, AttemptId, Lobby, LobbyDetail, LobbyId, LobbyMembership, LobbyQuery, LobbyReads, LobbyTransition,
-    PlayBatch, PlayRecords, PlaySettlement, PlayStore, Ranking, RankingId, RankingMembership, RankingPage,
-    RankingReads, RankingSlice,
+    PlayBatch, PlayRecords, PlaySettlement, PlayStore, Rank, Ranking, RankingId, RankingMembership, RankingPage,
+    RankingReads, RankingSlice, WantedRank,
 };
 use domain::players::{ExternalId, PlayerId};
 use domain::store::StoreError;
@@ -50,6 +52,32 @@ impl PlayStore for PostgresStore {
             self.bell.ring();
         }
         Ok(settlement)
+    }
+
+    async fn ranks(&self, wanted: &[WantedRank]) -> Result<Vec<Option<Rank>>, StoreError> {
+        let mut found = vec![None; wanted.len()];
+        let realms: BTreeSet<RealmId> = wanted.iter().map(|wanted| wanted.realm).collect();
+        for realm in realms {
+            let (numbers, places): (Vec<_>, Vec<_>) = (0..)
+                .zip(wanted)
+                .filter(|(_, wanted)| wanted.realm == realm)
+                .map(|(number, wanted): (usize, _)| (number, (wanted.ranking, wanted.place)))
+                .unzip();
+            let places = places.as_slice();
+            let mut ranks =
+                self.readers.read(|connection| ranks::ranks(connection, realm, places).scope_boxed()).await?;
+            // Somebody moved on since, which is rare.
+            if ranks.contains(&None) {
+                let look = self.readers.view(|connection| ranks::ranks_by_now(connection, realm, places).scope_boxed());
+                ranks = look.await?;
+            }
+            for (number, rank) in numbers.into_iter().zip(ranks) {
+                if let Some(found) = found.get_mut(number) {
+                    *found = rank;
+                }
+            }
+        }
+        Ok(found)
     }
 
     async fn sweep_lobbies(&self, now: Timestamp, limit: u32) -> Result<Vec<LobbyTransition>, StoreError> {

@@ -10,13 +10,12 @@ use diesel::QueryResult;
 use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Timestamp;
-use domain::lobbies::{Place, PlaceChange, Rank, Ranking, RankingId};
+use domain::lobbies::{Place, PlaceChange, Ranking, RankingId};
 use domain::players::PlayerId;
 use domain::tenancy::RealmId;
 use uuid::Uuid;
 
 use super::blocks::{self, Level};
-use super::ranks::{self, When};
 use super::sections;
 use crate::postgres::statement::statement;
 use crate::postgres::trouble::Trouble;
@@ -154,34 +153,27 @@ pub(super) fn place((order_key, achieved_at, player): (i64, i64, StoredUuid)) ->
     Place { order_key, achieved_at: time(achieved_at), player: PlayerId(player.0) }
 }
 
-/// Locks `rankings`, those that are not there being made, does all of `changes` in them, in the order in which they were
-/// decided, and answers the ranks that the `wanted` places have then. The players are locked, and each change begins where its
-/// player is.
+/// Locks `rankings`, those that are not there being made, and does all of `changes` in them, in the order in which they were
+/// decided. The players are locked, and each change begins where its player is.
 ///
 /// One go: of statements that are always used together the first is never newer to a connection than the others, so they do
-/// not overtake it. Who is taken out is another statement, which the ranks are not sent with.
-pub(in crate::postgres) async fn lock_change_and_rank(
+/// not overtake it.
+pub(in crate::postgres) async fn lock_and_change(
     connection: &AsyncPgConnection,
     realm: RealmId,
     rankings: &[&Ranking],
     changes: &[PlaceChange],
-    wanted: &[(RankingId, Place)],
     now: Timestamp,
-) -> Result<Vec<Rank>, Trouble> {
+) -> Result<(), Trouble> {
     let changes = combined(changes);
-    let at_once = !changes.is_empty() && changes.iter().all(|change| change.after.is_some());
-    let wanted_at_once = if at_once { wanted } else { &[] };
-    // Only the last one looks at what the others write: all of them but the tidying, which changes no rank.
-    let (_, (), counted_blocks, counted, ranks) = tokio::try_join!(
+    let (_, (), counted_blocks, counted) = tokio::try_join!(
         biased;
         async { lock(connection, realm, rankings, now).await.map_err(Trouble::from) },
         store(connection, realm, &changes),
         blocks::count(connection, realm, Level::Blocks, &changes),
         blocks::count(connection, realm, Level::Sections, &changes),
-        async { ranks::ranks(connection, realm, wanted_at_once, When::WithChanges).await.map_err(Trouble::from) },
     )?;
-    sections::tidy(connection, realm, counted_blocks, counted).await?;
-    if at_once { Ok(ranks) } else { Ok(ranks::ranks(connection, realm, wanted, When::Alone).await?) }
+    sections::tidy(connection, realm, counted_blocks, counted).await
 }
 
 /// The changes of which anything is left when those of one player in one ranking are one.

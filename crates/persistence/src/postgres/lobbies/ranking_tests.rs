@@ -17,8 +17,7 @@ use testcluster::TestDatabase;
 use uuid::Uuid;
 
 use super::blocks::{ENTRIES_MAX, SECTION_ENTRIES_MAX};
-use super::ranks::{self, When};
-use super::{pages, ranking};
+use super::{pages, ranking, ranks};
 use crate::postgres::pool::{connect, execute};
 use crate::postgres::{PostgresAddress, migrations};
 
@@ -87,13 +86,10 @@ async fn change(connection: &AsyncPgConnection, after: &[(&Ranking, PlayerId, Op
     });
     let (changes, now) = (changes.collect::<Vec<_>>(), Timestamp::EPOCH);
     let places: Vec<_> = after.iter().filter_map(|(ranking, _, place)| Some((ranking.id, (*place)?))).collect();
-    let changed = ranking::lock_change_and_rank(connection, REALM, &rankings, &changes, &places, now).await;
-    let ranks = changed.expect("changed");
-    assert_eq!(
-        ranks::ranks(connection, REALM, &places, When::Alone).await,
-        Ok(ranks.clone()),
-        "as they are afterwards"
-    );
+    ranking::lock_and_change(connection, REALM, &rankings, &changes, now).await.expect("changed");
+    let found = ranks::ranks(connection, REALM, &places).await.expect("looked up");
+    let ranks: Vec<Rank> = found.iter().copied().collect::<Option<_>>().expect("they are there");
+    assert_eq!(ranks::ranks_by_now(connection, REALM, &places).await, Ok(found), "wherever they are");
     execute(connection, "COMMIT").await.expect("committed");
     ranks
 }

@@ -1,4 +1,4 @@
-//! Ranks of places that a batch wants.
+//! Ranks of places that a batch wants, looked up when it is stored.
 //!
 //! A rank is the sum of the sections before the one that its place lies in, of the blocks of that section before the one that
 //! its place lies in, and a count within that one. Of several places of a ranking each adds up only the sections, or the blocks
@@ -14,25 +14,26 @@ use domain::tenancy::RealmId;
 use uuid::Uuid;
 
 use super::blocks::{in_order, part_of};
+use super::ranking;
 use crate::postgres::statement::statement;
 
 statement! {
     /// Of places, each with another of its ranking that is not after it: how many entries are between their sections; whether
     /// these are the same one; how many entries are between their blocks, or, in different sections, between the start of its
-    /// section and its block; how many are before it in its block; and, of a last place, how many are from the beginning of
-    /// its section on. Each with its number among the wanted places (from 1).
+    /// section and its block; how many are before it in its block; of a last place, how many are from the beginning of its
+    /// section on; and whether its player is there. Each with its number among the wanted places (from 1).
     CountBetween {
         realm: i64 => BigInt, rankings: Vec<Uuid> => Array<SqlUuid>, order_keys_before: Vec<i64> => Array<BigInt>,
         achieved_at_before: Vec<i64> => Array<BigInt>, players_before: Vec<Uuid> => Array<SqlUuid>,
         order_keys: Vec<i64> => Array<BigInt>, achieved_at: Vec<i64> => Array<BigInt>,
         players: Vec<Uuid> => Array<SqlUuid>, are_last: Vec<bool> => Array<Bool>,
     }
-    -> (BigInt, BigInt, Bool, BigInt, BigInt, Nullable<BigInt>)
+    -> (BigInt, BigInt, Bool, BigInt, BigInt, Nullable<BigInt>, Bool)
     = concat!("SELECT wanted.number, between_sections.entries, since.is_same, between_blocks.entries, within.entries,
             CASE WHEN wanted.is_last THEN (
                 SELECT sum(entries)::bigint FROM ranking_sections
                 WHERE realm = $1 AND ranking = wanted.ranking AND (", in_order!(), ") >= (", in_order!("section"), ")
-            ) END
+            ) END, coalesce(found.order_key = wanted.order_key AND found.achieved_at = wanted.achieved_at, false)
         FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY AS wanted (
             ranking, order_key_before, achieved_at_before, player_before, order_key, achieved_at, player, is_last, number
         )
@@ -76,37 +77,11 @@ statement! {
             WHERE realm = $1 AND ranking = wanted.ranking
                 AND (", in_order!(), ") >= (", in_order!("block"), ")
                 AND (", in_order!(), ") < (", in_order!("wanted"), ")
-        ) AS within")
-}
-
-statement! {
-    /// [`CountBetween`] for the places of a batch that is on its way together with it. As a statement of its own it is never
-    /// older to a connection than those that it looks at the work of, so it does not overtake them.
-    CountBetweenChanged {
-        realm: i64 => BigInt, rankings: Vec<Uuid> => Array<SqlUuid>, order_keys_before: Vec<i64> => Array<BigInt>,
-        achieved_at_before: Vec<i64> => Array<BigInt>, players_before: Vec<Uuid> => Array<SqlUuid>,
-        order_keys: Vec<i64> => Array<BigInt>, achieved_at: Vec<i64> => Array<BigInt>,
-        players: Vec<Uuid> => Array<SqlUuid>, are_last: Vec<bool> => Array<Bool>,
-    }
-    -> (BigInt, BigInt, Bool, BigInt, BigInt, Nullable<BigInt>) = CountBetween::SQL
-}
-
-impl From<CountBetween> for CountBetweenChanged {
-    fn from(same: CountBetween) -> Self {
-        let CountBetween { realm, rankings, order_keys_before, achieved_at_before, players_before, .. } = same;
-        let CountBetween { order_keys, achieved_at, players, are_last, .. } = same;
-        Self {
-            realm,
-            rankings,
-            order_keys_before,
-            achieved_at_before,
-            players_before,
-            order_keys,
-            achieved_at,
-            players,
-            are_last,
-        }
-    }
+        ) AS within
+        LEFT JOIN LATERAL (
+            SELECT order_key, achieved_at FROM ranking_entries
+            WHERE realm = $1 AND ranking = wanted.ranking AND player = wanted.player LIMIT 1
+        ) AS found ON true")
 }
 
 /// A place as it is bound, or one that is before them all.
@@ -119,29 +94,26 @@ fn bound(place: &Place) -> Bound {
     (place.order_key, place.achieved_at.unix_micros(), place.player.0)
 }
 
-/// When ranks are looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
-    /// Nothing is on its way.
-    Alone,
-    /// Statements that change the ranking were sent before, and are not answered yet.
-    WithChanges,
-}
+/// A rank, if whoever it is of was where they were looked for.
+pub(super) type Found = Option<Rank>;
 
-/// The ranks of places, whether entries have them or not.
+/// Of one place, by its number: what lies in the sections between it and the one before, whether both are in the same section, what
+/// lies in the blocks between them and ahead of it in its block, what lies behind if it is the last, and whether it is there.
+type Counted = (i64, i64, bool, i64, i64, Option<i64>, bool);
+
+/// The ranks of the players at these places, who were there a moment ago.
 pub(super) async fn ranks(
     mut connection: &AsyncPgConnection,
     realm: RealmId,
     wanted: &[(RankingId, Place)],
-    when: When,
-) -> QueryResult<Vec<Rank>> {
+) -> QueryResult<Vec<Found>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
     let mut sorted = wanted.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
-    let alone = CountBetween {
+    let statement = CountBetween {
         realm: realm.0,
         rankings: sorted.iter().map(|(ranking, _)| ranking.0).collect(),
         order_keys_before: before(&sorted).map(|(order_key, _, _)| order_key).collect(),
@@ -152,33 +124,49 @@ pub(super) async fn ranks(
         players: sorted.iter().map(|(_, place)| place.player.0).collect(),
         are_last: are_last(&sorted).collect(),
     };
-    let rows: Vec<(i64, i64, bool, i64, i64, Option<i64>)> = match when {
-        When::Alone => alone.load(&mut connection).await?,
-        When::WithChanges => CountBetweenChanged::from(alone).load(&mut connection).await?,
-    };
+    let rows: Vec<Counted> = statement.load(&mut connection).await?;
     let counted: BTreeMap<i64, _> = rows
         .into_iter()
-        .map(|(n, sections, is_same, blocks, within, rest)| (n, (sections, is_same, blocks, within, rest)))
+        .map(|(n, sections, is_same, blocks, within, rest, is_there)| {
+            (n, (sections, is_same, blocks, within, rest, is_there))
+        })
         .collect();
     let (mut ahead, mut players) = (BTreeMap::new(), BTreeMap::new());
     let mut before: BTreeMap<RankingId, (i64, i64)> = BTreeMap::new();
     for (number, (ranking, place)) in (1..).zip(&sorted) {
         // A ranking without entries has no blocks.
-        let none = (0, true, 0, 0, Some(0));
-        let (sections, is_same, blocks, within, rest) = counted.get(&number).copied().unwrap_or(none);
+        let none = (0, true, 0, 0, Some(0), false);
+        let (sections, is_same, blocks, within, rest, is_there) = counted.get(&number).copied().unwrap_or(none);
         let (in_sections, in_blocks) = before.entry(*ranking).or_default();
         *in_sections += sections;
         *in_blocks = if is_same { *in_blocks + blocks } else { blocks };
-        ahead.insert((*ranking, *place), *in_sections + *in_blocks + within);
+        if is_there {
+            ahead.insert((*ranking, *place), *in_sections + *in_blocks + within);
+        }
         if let Some(rest) = rest {
             players.insert(*ranking, *in_sections + rest);
         }
     }
-    let rank = |(ranking, place): &(RankingId, Place)| Rank {
-        rank: 1 + count(ahead.get(&(*ranking, *place))),
-        players: count(players.get(ranking)),
+    let rank = |(ranking, place): &(RankingId, Place)| {
+        let ahead = ahead.get(&(*ranking, *place))?;
+        Some(Rank { rank: 1 + count(Some(ahead)), players: count(players.get(ranking)) })
     };
     Ok(wanted.iter().map(rank).collect())
+}
+
+/// The ranks of the players who were at these places, wherever they are now; none of those who are nowhere. For one view of
+/// the database.
+pub(super) async fn ranks_by_now(
+    connection: &AsyncPgConnection,
+    realm: RealmId,
+    wanted: &[(RankingId, Place)],
+) -> QueryResult<Vec<Found>> {
+    let players: Vec<_> = wanted.iter().map(|(ranking, place)| (*ranking, place.player)).collect();
+    let places = ranking::places(connection, realm, &players).await?;
+    let present: Vec<_> =
+        players.iter().zip(&places).filter_map(|((ranking, _), place)| Some((*ranking, (*place)?))).collect();
+    let mut ranks = ranks(connection, realm, &present).await?.into_iter();
+    Ok(places.iter().map(|place| place.and_then(|_| ranks.next().flatten())).collect())
 }
 
 fn count(entries: Option<&i64>) -> u64 {

@@ -239,5 +239,5 @@ pub(in crate::postgres) async fn merge(
     attempts::give(connection, realm, (source, target), view.attempts).await?;
     lobby::store(connection, realm, &lobbies).await?;
     lobby::seat(connection, realm, &participants).await?;
-    ranking::lock_change_and_rank(connection, realm, &rankings, &places, &[], now).await.map(drop)
+    ranking::lock_and_change(connection, realm, &rankings, &places, now).await
 }

@@ -1,5 +1,4 @@
-//! Stores a settlement, in steps that depend on each other: who and what is referred to, what refers to it, what looks at
-//! that. Within a step nothing depends on anything else of it but the change of places, which [`super::ranking`] orders.
+//! Stores a settlement, in steps that depend on each other: who and what is referred to, what refers to it. Within a step nothing depends on anything else of it but the change of places, which [`super::ranking`] orders.
 //! A step is sent in one go. The next one waits for its answer, because a statement that is new to its connection is
 //! overtaken by one that is not.
 
@@ -10,7 +9,7 @@ use diesel_async::AsyncPgConnection;
 use domain::clock::Timestamp;
 use domain::lobbies::{
     Attempt, AttemptChange, EarlyEnd, LobbyChange, ParticipantChange, PlaceChange, PlayBatch, PlaySettlement,
-    PlaySnapshot, Rank, Ranking, ScoreRequest, ScoreRequestKey, WantedRank,
+    PlaySnapshot, Ranking, ScoreRequest, ScoreRequestKey,
 };
 use domain::players::Player;
 use domain::tenancy::RealmId;
@@ -25,6 +24,7 @@ use crate::postgres::webhooks::outbox;
 #[derive(Default)]
 struct OfRealm<'a> {
     players: Vec<&'a Player>,
+    has_new_players: bool,
     lobbies: Vec<&'a LobbyChange>,
     participants: Vec<&'a ParticipantChange>,
     attempts: Vec<&'a AttemptChange>,
@@ -33,12 +33,16 @@ struct OfRealm<'a> {
     places: Vec<PlaceChange>,
     requests: Vec<&'a ScoreRequest>,
     events: Vec<&'a OutboxEvent>,
-    ranks: Vec<WantedRank>,
 }
 
 fn by_realm(settlement: &PlaySettlement) -> BTreeMap<RealmId, OfRealm<'_>> {
     let mut realms: BTreeMap<RealmId, OfRealm<'_>> = BTreeMap::new();
-    for (realm, player) in settlement.new_players.iter().chain(&settlement.seen_players) {
+    for (realm, player) in &settlement.new_players {
+        let part = realms.entry(*realm).or_default();
+        part.players.push(player);
+        part.has_new_players = true;
+    }
+    for (realm, player) in &settlement.seen_players {
         realms.entry(*realm).or_default().players.push(player);
     }
     for change in &settlement.lobbies {
@@ -65,55 +69,44 @@ fn by_realm(settlement: &PlaySettlement) -> BTreeMap<RealmId, OfRealm<'_>> {
     for event in &settlement.events {
         realms.entry(event.realm).or_default().events.push(event);
     }
-    for wanted in &settlement.ranks {
-        realms.entry(wanted.realm).or_default().ranks.push(*wanted);
-    }
     realms
 }
 
-/// Settles `batch` on what was loaded, stores the settlement, and looks up the ranks that it wants.
+/// Settles `batch` on what was loaded, and stores the settlement.
 pub(super) async fn decided(
     connection: &AsyncPgConnection,
     batch: &PlayBatch,
     before: PlaySnapshot,
 ) -> Result<PlaySettlement, Trouble> {
-    let mut settlement = batch.settle(before);
+    let settlement = batch.settle(before);
     let now = batch.commands().iter().map(|command| command.at).max().unwrap_or(Timestamp::EPOCH);
-    let mut answers = Vec::new();
     for (realm, part) in by_realm(&settlement) {
-        let found = part.store(connection, realm, now).await?;
-        answers.extend(part.ranks.into_iter().zip(found));
-    }
-    for (wanted, found) in &answers {
-        settlement.answer_rank(wanted, *found);
+        part.store(connection, realm, now).await?;
     }
     Ok(settlement)
 }
 
 impl OfRealm<'_> {
-    /// Answers the ranks that are wanted, as they are then.
-    async fn store(
-        &self,
-        connection: &AsyncPgConnection,
-        realm: RealmId,
-        now: Timestamp,
-    ) -> Result<Vec<Rank>, Trouble> {
-        players::upsert(connection, realm, &self.players).await?;
+    async fn store(&self, connection: &AsyncPgConnection, realm: RealmId, now: Timestamp) -> Result<(), Trouble> {
+        // Nothing refers to the time at which a player was seen, so that alone is stored with the rest.
+        let (first, seen): (&[&Player], &[&Player]) =
+            if self.has_new_players { (&self.players, &[]) } else { (&[], &self.players) };
+        players::upsert(connection, realm, first).await?;
         lobby::store(connection, realm, &self.lobbies).await?;
         // Some attempts may have started after others ended. It is waited for, so that all transactions take what follows in
         // one order, whether they end attempts or not: keys of attempts, keys of scores, rankings.
         attempts::end(connection, realm, &self.early_ends).await?;
-        let wanted: Vec<_> = self.ranks.iter().map(|wanted| (wanted.ranking, wanted.place)).collect();
         // In this order on the wire: the lock of the rankings comes before what it protects.
-        let (.., ranks) = tokio::try_join!(
+        tokio::try_join!(
             biased;
+            players::mark_seen(connection, realm, seen),
             lobby::seat(connection, realm, &self.participants),
             attempts::store(connection, realm, &self.attempts),
             requests::insert(connection, realm, &self.requests),
             outbox::insert(connection, realm, &self.events),
-            ranking::lock_change_and_rank(connection, realm, &self.rankings, &self.places, &wanted, now),
+            ranking::lock_and_change(connection, realm, &self.rankings, &self.places, now),
         )?;
-        Ok(ranks)
+        Ok(())
     }
 }
 

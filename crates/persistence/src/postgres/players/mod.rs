@@ -61,6 +61,19 @@ statement! {
 }
 
 statement! {
+    /// Moves the times at which players were last seen, who are locked. They are found by the studio's ids as they were for the
+    /// lock: the pages that lead to them by those are at hand.
+    MarkPlayersSeen<'a> {
+        realm: i64 => BigInt, ids: Vec<Uuid> => Array<SqlUuid>, external_ids: Vec<&'a str> => Array<Text>,
+        created_at: Vec<i64> => Array<BigInt>, last_seen_at: Vec<i64> => Array<BigInt>,
+    }
+    -> () = "INSERT INTO players (realm, id, external_id, created_at, last_seen_at)
+        SELECT $1, n.id, n.external_id, n.created_at, n.last_seen_at
+        FROM unnest($2, $3, $4, $5) AS n (id, external_id, created_at, last_seen_at)
+        ON CONFLICT (realm, external_id) DO UPDATE SET last_seen_at = excluded.last_seen_at"
+}
+
+statement! {
     /// What is known of a player beside what a batch must see: what another platform knew, and why the player is banned.
     FindParticulars { realm: i64 => BigInt, id: Uuid => SqlUuid } -> (Nullable<Text>, Nullable<Text>)
     = "SELECT context_snapshot::text, ban_reason FROM players WHERE realm = $1 AND id = $2"
@@ -115,6 +128,26 @@ pub(in crate::postgres) async fn upsert(
     }
     let latest: BTreeMap<&ExternalId, &Player> = players.iter().map(|player| (&player.external_id, *player)).collect();
     let statement = UpsertPlayers {
+        realm: realm.0,
+        ids: latest.values().map(|player| player.id.0).collect(),
+        external_ids: latest.keys().map(|external_id| external_id.as_str()).collect(),
+        created_at: latest.values().map(|player| player.created_at.unix_micros()).collect(),
+        last_seen_at: latest.values().map(|player| player.last_seen_at.unix_micros()).collect(),
+    };
+    Ok(statement.execute(&mut connection).await.map(drop)?)
+}
+
+/// Stores when known players, who are locked, were seen. Of several states of one player the last is right.
+pub(in crate::postgres) async fn mark_seen(
+    mut connection: &AsyncPgConnection,
+    realm: RealmId,
+    players: &[&Player],
+) -> Result<(), Trouble> {
+    if players.is_empty() {
+        return Ok(());
+    }
+    let latest: BTreeMap<&ExternalId, &Player> = players.iter().map(|player| (&player.external_id, *player)).collect();
+    let statement = MarkPlayersSeen {
         realm: realm.0,
         ids: latest.values().map(|player| player.id.0).collect(),
         external_ids: latest.keys().map(|external_id| external_id.as_str()).collect(),

@@ -1,7 +1,8 @@
 //! Events, lobbies, attempts and rankings in SQLite.
 //!
 //! A batch is one `BEGIN IMMEDIATE` transaction on the one writer thread, like one of the ledger: [`load`] its two looks, let
-//! the domain settle it, [`save`] the settlement, look up the ranks that follow. Nobody else writes meanwhile.
+//! the domain settle it, [`save`] the settlement. Nobody else writes meanwhile. The ranks that follow are read afterwards, by
+//! those who read.
 
 mod attempts;
 mod blocks;
@@ -30,8 +31,8 @@ use domain::clock::Timestamp;
 use domain::economy::Page;
 use domain::lobbies::{
     Attempt, AttemptId, Lobby, LobbyDetail, LobbyId, LobbyMembership, LobbyQuery, LobbyReads, LobbyTransition,
-    PlayBatch, PlayRecords, PlaySettlement, PlayStore, Ranking, RankingId, RankingMembership, RankingPage,
-    RankingReads, RankingSlice,
+    PlayBatch, PlayRecords, PlaySettlement, PlayStore, Rank, Ranking, RankingId, RankingMembership, RankingPage,
+    RankingReads, RankingSlice, WantedRank,
 };
 use domain::players::{ExternalId, PlayerId};
 use domain::store::StoreError;
@@ -55,6 +56,12 @@ impl PlayStore for SqliteStore {
         self.write_and_ring(write).await
     }
 
+    async fn ranks(&self, wanted: &[WantedRank]) -> Result<Vec<Option<Rank>>, StoreError> {
+        let wanted = wanted.to_vec();
+        let read = move |connection: &mut SqliteConnection| standings::ranks_by_now(connection, &wanted);
+        self.readers.run(move |connection| connection::read(connection, read)).await
+    }
+
     async fn sweep_lobbies(&self, now: Timestamp, limit: u32) -> Result<Vec<LobbyTransition>, StoreError> {
         let work = move |connection: &mut SqliteConnection| sweep::sweep(connection, now, limit);
         self.write_and_ring(work).await
@@ -63,10 +70,9 @@ impl PlayStore for SqliteStore {
 
 fn settle(connection: &mut SqliteConnection, batch: &PlayBatch) -> QueryResult<PlaySettlement> {
     let snapshot = load::snapshot(connection, batch)?;
-    let mut settlement = batch.settle(snapshot);
+    let settlement = batch.settle(snapshot);
     let at = batch.commands().iter().map(|command| command.at).max().unwrap_or(Timestamp::EPOCH);
     save::settlement(connection, &settlement, at)?;
-    save::ranks(connection, &mut settlement)?;
     Ok(settlement)
 }
 

@@ -36,7 +36,7 @@ statement! {
     }
     -> ((Binary, Binary, BigInt, Text, Text, Text), BigInt, BigInt)
     = "SELECT r.id, r.board, r.period_starts_at, r.segment, r.aggregation, r.sort_order, e.order_key, e.achieved_at
-        FROM ranking_entries e INDEXED BY ranking_entries_by_player
+        FROM ranking_entries e
         CROSS JOIN rankings r ON r.realm = e.realm AND r.id = e.ranking
         WHERE e.realm = ? AND e.player = ? AND ? < e.ranking ORDER BY e.ranking LIMIT ?"
 }
@@ -50,7 +50,7 @@ statement! {
     -> (BigInt, BigInt, BigInt)
     = "SELECT (SELECT count(*) FROM attempts INDEXED BY attempts_by_player WHERE realm = ? AND player = ?),
         (SELECT count(*) FROM lobby_participants INDEXED BY lobby_participants_by_player WHERE realm = ? AND player = ?),
-        (SELECT count(*) FROM ranking_entries INDEXED BY ranking_entries_by_player WHERE realm = ? AND player = ?)"
+        (SELECT count(*) FROM ranking_entries WHERE realm = ? AND player = ?)"
 }
 
 /// Lobbies of `player` before `after` and how they stand there, newest first, at most `limit`.

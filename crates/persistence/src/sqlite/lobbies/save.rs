@@ -1,14 +1,11 @@
-//! Stores a settlement, in the order in which rows refer to each other, and looks up the ranks that follow from it.
-
-use std::collections::BTreeMap;
+//! Stores a settlement, in the order in which rows refer to each other.
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use domain::clock::Timestamp;
-use domain::lobbies::{Place, PlaySettlement, RankingId, WantedRank};
-use domain::tenancy::RealmId;
+use domain::lobbies::PlaySettlement;
 
-use super::{attempts, lobby, participants, ranking, requests, standings};
+use super::{attempts, lobby, participants, ranking, requests};
 use crate::sqlite::{players, webhooks};
 
 /// Stores all of `settlement`, whose rankings begin at `at` if they are new. Fails on the first row that cannot be stored, and
@@ -46,18 +43,4 @@ pub(super) fn settlement(
         requests::insert(connection, request)?;
     }
     webhooks::store(connection, &settlement.events)
-}
-
-/// Completes the outcomes of a stored `settlement` that want a rank.
-pub(super) fn ranks(connection: &mut SqliteConnection, settlement: &mut PlaySettlement) -> QueryResult<()> {
-    let mut by_ranking: BTreeMap<(RealmId, RankingId), Vec<WantedRank>> = BTreeMap::new();
-    for wanted in &settlement.ranks {
-        by_ranking.entry((wanted.realm, wanted.ranking)).or_default().push(*wanted);
-    }
-    for ((realm, ranking), wanted) in by_ranking {
-        let places: Vec<Place> = wanted.iter().map(|wanted| wanted.place).collect();
-        let found = standings::ranks(connection, realm, ranking, &places)?;
-        wanted.iter().zip(found).for_each(|(wanted, found)| settlement.answer_rank(wanted, found));
-    }
-    Ok(())
 }

@@ -1,10 +1,12 @@
 //! Ranks, and parts of rankings with the players in them.
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::SqliteConnection;
-use domain::lobbies::{Place, Rank, RankedPlayer, RankingId, RankingPage, RankingSlice};
+use domain::lobbies::{Place, Rank, RankedPlayer, RankingId, RankingPage, RankingSlice, WantedRank};
 use domain::players::{ExternalId, PlayerId};
 use domain::tenancy::RealmId;
 
@@ -114,6 +116,26 @@ pub(super) fn rank(
     let (earlier, players) = sums(connection, realm, ranking, section)?;
     let within = count_from(connection, realm, ranking, section, place)?;
     Ok(Rank { rank: earlier + within + 1, players })
+}
+
+/// The ranks of the players of `wanted` places, wherever they are now; none of those who are nowhere.
+pub(super) fn ranks_by_now(connection: &mut SqliteConnection, wanted: &[WantedRank]) -> QueryResult<Vec<Option<Rank>>> {
+    let mut found = vec![None; wanted.len()];
+    let mut by_ranking: BTreeMap<(RealmId, RankingId), Vec<(usize, Place)>> = BTreeMap::new();
+    for (number, WantedRank { realm, ranking, place, .. }) in wanted.iter().enumerate() {
+        if let Some(now) = ranking::find_place(connection, *realm, *ranking, place.player)? {
+            by_ranking.entry((*realm, *ranking)).or_default().push((number, now));
+        }
+    }
+    for ((realm, ranking), present) in by_ranking {
+        let places: Vec<Place> = present.iter().map(|(_, place)| *place).collect();
+        for ((number, _), rank) in present.iter().zip(ranks(connection, realm, ranking, &places)?) {
+            if let Some(found) = found.get_mut(*number) {
+                *found = Some(rank);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The ranks of `places`, which are taken, in a ranking.

@@ -17,15 +17,15 @@ use super::Play;
 impl PlayStore for MemoryStore {
     async fn settle_play(&self, batch: &PlayBatch) -> Result<PlaySettlement, StoreError> {
         let books = &mut self.lock().books;
-        let mut settlement = batch.settle(books.look(batch));
+        let settlement = batch.settle(books.look(batch));
         books.save_play(&settlement);
         self.ring_if(!settlement.events.is_empty());
-        for wanted in std::mem::take(&mut settlement.ranks) {
-            let found = books.play.rank(&wanted);
-            settlement.answer_rank(&wanted, found);
-            settlement.ranks.push(wanted);
-        }
         Ok(settlement)
+    }
+
+    async fn ranks(&self, wanted: &[WantedRank]) -> Result<Vec<Option<Rank>>, StoreError> {
+        let play = &self.lock().books.play;
+        Ok(wanted.iter().map(|wanted| play.rank(wanted)).collect())
     }
 
     async fn sweep_lobbies(&self, now: Timestamp, limit: u32) -> Result<Vec<LobbyTransition>, StoreError> {
@@ -59,10 +59,11 @@ impl MemoryStore {
 }
 
 impl Play {
-    fn rank(&self, wanted: &WantedRank) -> Rank {
+    fn rank(&self, wanted: &WantedRank) -> Option<Rank> {
         let WantedRank { realm, ranking, place, .. } = wanted;
-        let ahead = self.places_of(*realm, *ranking).filter(|other| *other < place).count();
-        Rank { rank: count(ahead) + 1, players: self.players_of(*realm, *ranking) }
+        let now = self.places_of(*realm, *ranking).find(|other| other.player == place.player)?;
+        let ahead = self.places_of(*realm, *ranking).filter(|other| *other < now).count();
+        Some(Rank { rank: count(ahead) + 1, players: self.players_of(*realm, *ranking) })
     }
 
     /// How many players a ranking has.
