@@ -9,6 +9,7 @@ mod expiries;
 mod export;
 mod first_run;
 mod import;
+mod isolation;
 mod keys;
 mod lobbies;
 mod log_secrets;

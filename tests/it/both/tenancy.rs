@@ -5,9 +5,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::api::{Api, Reply};
+use crate::harness::forged_key::{checksum_of, forged_key};
 use crate::harness::program::Purser;
-
-const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Gives a player something of everything; returns the grant's id.
 async fn furnish(api: &Api, player: &str, amount: u64) -> String {
@@ -166,18 +165,14 @@ async fn every_bad_key_gets_the_same_answer_and_only_its_owner_learns_why() {
     }
     let [good, revoked] = [0, 1].map(|index| keys[index]["key"].as_str().unwrap().to_owned());
     purser.must(&["keys", "revoke", keys[1]["id"].as_str().unwrap()]).await;
-    let with_secret = |key: &str, secret: char| {
-        let signed: String = key[..21].chars().chain(std::iter::repeat_n(secret, 32)).collect();
-        format!("{signed}{}", checksum_of(&signed))
-    };
     assert_eq!(checksum_of(&good[..53]), good[53..], "this test makes checksums as the server does");
-    let unknown = with_secret("ks_sandbox_0000000000", 'x');
+    let unknown = forged_key("ks_sandbox_0000000000", 'x');
     let mistyped = format!("{}{}", &good[..58], if good.ends_with('0') { '1' } else { '0' });
     let bad = [
         unknown,
         mistyped,
-        with_secret(&good, 'x'),
-        with_secret(&revoked, 'x'),
+        forged_key(&good, 'x'),
+        forged_key(&revoked, 'x'),
         format!("{good}0"),
         good.replace("ks_sandbox_", "kp_prod_"),
         good.to_lowercase(),
@@ -198,18 +193,4 @@ async fn every_bad_key_gets_the_same_answer_and_only_its_owner_learns_why() {
     same["error"].as_object_mut().unwrap().remove("details");
     assert!(bodies.iter().all(|body| *body == same), "{bodies:?}");
     purser.api_with(&good).get("ping").await.ok(200);
-}
-
-/// The CRC-32 of `text` in base62, left-padded.
-fn checksum_of(text: &str) -> String {
-    let crc = !text.bytes().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 * (crc & 1)))
-    });
-    let mut digits = Vec::new();
-    let mut rest = crc;
-    for _ in 0..6 {
-        digits.push(char::from(BASE62[usize::try_from(rest % 62).unwrap()]));
-        rest /= 62;
-    }
-    digits.iter().rev().collect()
 }

@@ -3,6 +3,7 @@
 //! Must not know which database is behind it: that is `crate::store`, of which there is one for each.
 
 pub(crate) mod api;
+pub(crate) mod forged_key;
 pub(crate) mod load;
 pub(crate) mod patience;
 pub(crate) mod program;
