@@ -170,9 +170,9 @@ fn respond(created: &GrantCreated) -> HttpResponse {
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "for the OpenAPI document; `parse` reads it")]
 struct ServerCreateGrantRequest {
-    /// Dedupe token, typically the IAP receipt id. May be sent as the header `Idempotency-Key` instead.
+    /// Dedupe token, typically the IAP receipt id. Required, here or as the header `Idempotency-Key`.
     #[schema(min_length = 1, max_length = 255, example = "receipt-1")]
-    idempotency_key: String,
+    idempotency_key: Option<String>,
     /// A reward's entries are what the player gets; a crate is opened. Default `reward`.
     #[schema(inline)]
     kind: Option<GrantKindName>,

@@ -36,7 +36,7 @@ const OPERATION: &str = "attempt.start";
     tag = "Events",
     operation_id = "startAttempt",
     params(PlayerParams, EventParams, IdempotencyHeader),
-    request_body = ServerStartAttemptRequest,
+    request_body = Option<ServerStartAttemptRequest>,
     responses(
         (
             status = 201,

@@ -1,10 +1,12 @@
 //! `GET /openapi.server.json`: the OpenAPI document, made from the same declarations as the routes.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use actix_web::{HttpResponse, get};
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::schema::{OneOf, Schema};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi, PathItem, RefOr, Required};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_actix_web::AppExt;
 
@@ -81,7 +83,35 @@ static JSON: LazyLock<String> = LazyLock::new(|| {
 /// The OpenAPI document of the server API: every route registered by [`routes::documented`].
 pub(crate) fn document() -> OpenApi {
     let app = actix_web::App::new().into_utoipa_app().openapi(Document::openapi());
-    app.configure(routes::documented).split_for_parts().1
+    let mut document = app.configure(routes::documented).split_for_parts().1;
+    let schemas = document.components.as_ref().map(|components| components.schemas.clone()).unwrap_or_default();
+    document.paths.paths.values_mut().for_each(|item| may_lack_bodies(item, &schemas));
+    document
+}
+
+/// Says of bodies of which nothing is required that they may be absent, and of none that it may be `null`.
+fn may_lack_bodies(item: &mut PathItem, schemas: &BTreeMap<String, RefOr<Schema>>) {
+    let operations = [&mut item.post, &mut item.put, &mut item.patch];
+    for body in operations.into_iter().flatten().filter_map(|operation| operation.request_body.as_mut()) {
+        let RefOr::T(body) = body else { continue };
+        for content in body.content.values_mut() {
+            let RefOr::T(content) = content else { continue };
+            let named = match &content.schema {
+                Some(RefOr::Ref(named)) => Some(named),
+                Some(RefOr::T(Schema::OneOf(OneOf { items, .. }))) => items.iter().find_map(|item| match item {
+                    RefOr::Ref(named) => Some(named),
+                    RefOr::T(_) => None,
+                }),
+                Some(RefOr::T(_)) | None => None,
+            };
+            let Some(named) = named.cloned() else { continue };
+            let name = named.ref_location.rsplit('/').next().unwrap_or_default();
+            if let Some(RefOr::T(Schema::Object(object))) = schemas.get(name) {
+                body.required = Some(if object.required.is_empty() { Required::False } else { Required::True });
+            }
+            content.schema = Some(RefOr::Ref(named));
+        }
+    }
 }
 
 /// The OpenAPI document of the server API as pretty JSON, exactly as `GET /openapi.server.json` answers it.

@@ -77,7 +77,7 @@ struct WholeDeliveryView {
     #[schema(required = true, value_type = Option<EventEnvelope>)]
     event: Option<JsonView>,
     /// The latest attempts, oldest first, at most 100.
-    attempt_log: Vec<AttemptView>,
+    attempt_log: Vec<DeliveryAttemptView>,
 }
 
 impl From<(Delivery, Option<ToldEvent>, Vec<Attempt>)> for DeliveryResponse {
@@ -86,7 +86,7 @@ impl From<(Delivery, Option<ToldEvent>, Vec<Attempt>)> for DeliveryResponse {
         let data = WholeDeliveryView {
             delivery: DeliveryView::from(&delivery),
             event: event.map(|event| enveloped(&event, Some(next))),
-            attempt_log: attempts.into_iter().map(AttemptView::from).collect(),
+            attempt_log: attempts.into_iter().map(DeliveryAttemptView::from).collect(),
         };
         Self { data }
     }
@@ -100,7 +100,7 @@ pub(super) fn enveloped(event: &ToldEvent, attempt: Option<u32>) -> JsonView {
 /// An attempt.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct AttemptView {
+struct DeliveryAttemptView {
     /// The how many-eth it was, from 1.
     number: u32,
     /// When it began.
@@ -111,7 +111,7 @@ struct AttemptView {
     answer: AnswerView,
 }
 
-impl From<Attempt> for AttemptView {
+impl From<Attempt> for DeliveryAttemptView {
     fn from(attempt: Attempt) -> Self {
         Self {
             number: attempt.number,
