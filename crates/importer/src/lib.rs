@@ -37,6 +37,8 @@ mod trouble;
 #[cfg(test)]
 mod client_tests;
 #[cfg(test)]
+mod reader_fuzz;
+#[cfg(test)]
 mod reader_tests;
 #[cfg(test)]
 mod settled_tests;

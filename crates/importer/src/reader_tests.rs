@@ -58,7 +58,7 @@ impl Files {
         Reader::new(self.kind, sources, mapper, settled)
     }
 
-    fn read(&self) -> Result<Seen, Trouble> {
+    pub(crate) fn read(&self) -> Result<Seen, Trouble> {
         let mut seen = Seen::default();
         self.reader(Position::default()).check()?;
         self.reader(Position::default()).read(|batch| {

@@ -59,6 +59,10 @@ impl Guard {
             Some(Host::Domain(name)) if name.trim_end_matches('.').is_empty() => {
                 return Err(refused("must have a host".to_owned()));
             }
+            // A resolver may take `127..` for something else than a name.
+            Some(Host::Domain(name)) if name.strip_suffix('.').unwrap_or(name).split('.').any(str::is_empty) => {
+                return Err(refused("must have a host without empty parts".to_owned()));
+            }
             Some(Host::Domain(_)) => return Ok((url, scheme)),
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
@@ -144,6 +148,9 @@ impl Resolve for AtDialling {
         })
     }
 }
+
+#[cfg(test)]
+mod fuzz;
 
 #[cfg(test)]
 mod tests {
@@ -265,6 +272,8 @@ mod tests {
             ("https://public.example:0/", "must not have the port 0"),
             ("https:///", "is not a URL: empty host"),
             ("https://./", "must have a host"),
+            ("https://127../", "must have a host without empty parts"),
+            ("https://public..example/", "must have a host without empty parts"),
             ("/hook", "is not a URL: relative URL without a base"),
             ("https://[fe80::1%25eth0]/", "is not a URL: invalid IPv6 address"),
             ("https://999.1.1.1/", "is not a URL: invalid IPv4 address"),

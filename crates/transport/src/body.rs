@@ -338,3 +338,6 @@ fn canonical(value: &RawValue) -> Value {
         None => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
     }
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -155,6 +155,9 @@ fn base62_digit(value: u32) -> u8 {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -9,6 +9,7 @@ mod event_feed;
 mod event_schemas;
 mod events;
 mod export;
+mod fuzz;
 mod keys_admin;
 mod leaderboard_configuration;
 mod leaderboards;

@@ -83,6 +83,8 @@ mod draw;
 mod expression;
 #[cfg(test)]
 mod expression_tests;
+#[cfg(test)]
+mod fuzz;
 mod machine;
 mod names;
 mod plan;
