@@ -6,11 +6,13 @@
 mod advisories;
 mod bench;
 mod check;
+mod fuzz;
 mod migrate;
 mod openapi;
 mod postgres;
 mod redis;
 mod sbom;
+mod schemathesis;
 mod simulate;
 mod test;
 mod tidy;
@@ -32,7 +34,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Everything CI runs, in its order: fmt, clippy, deny, unused, tidy, doc, test
+    /// Everything CI runs, in its order: fmt, clippy, deny, unused, tidy, doc, test, schemathesis
     Check,
     /// The doc tests, then every other test
     Test {
@@ -68,6 +70,10 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Run one of the tests that take any input for longer than the test run does
+    Fuzz(fuzz::Options),
+    /// Send a real server what its OpenAPI document allows and what it forbids, and judge every answer by the document
+    Schemathesis(schemathesis::Options),
     /// Measure a real server over HTTP, then prove that it lost and invented nothing
     Bench(bench::Options),
     /// Run a server for long under everything at once, and judge memory, latency, errors and books
@@ -86,6 +92,8 @@ fn main() -> ExitCode {
         Task::Simulate { arguments } => simulate::run(&arguments),
         Task::Advisories => advisories::run(),
         Task::Sbom { output } => sbom::run(output.as_deref()),
+        Task::Fuzz(options) => fuzz::run(&options),
+        Task::Schemathesis(options) => schemathesis::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Soak(options) => bench::soak(&options),
     };

@@ -1,4 +1,4 @@
-//! Installs the servers of PostgreSQL and Redis with the package manager of this machine.
+//! Installs the servers of PostgreSQL and Redis, and Python, with the package manager of this machine.
 
 use std::io;
 use std::path::Path;
@@ -33,7 +33,9 @@ const DNF_PACKAGES: &[&str] = &["postgresql-server", "postgresql-contrib"];
 #[derive(Debug, Error)]
 pub enum InstallError {
     /// No package manager that we know.
-    #[error("there is neither apt-get nor dnf: install the servers of PostgreSQL (with `pgbench`) and Redis yourself")]
+    #[error(
+        "there is neither apt-get nor dnf: install the servers of PostgreSQL (with `pgbench`) and Redis, and Python 3, yourself"
+    )]
     NoPackageManager,
     /// We are not root and cannot become it.
     #[error("there is no `sudo` to become root with: as root, run `{package_manager} install {packages}`")]
@@ -53,7 +55,7 @@ pub enum InstallError {
         source: io::Error,
     },
     /// It failed, and has said why.
-    #[error("`{command}` failed: see above, or install the server yourself")]
+    #[error("`{command}` failed: see above, or install it yourself")]
     Failed {
         /// What was run.
         command: String,
@@ -85,6 +87,23 @@ pub(crate) fn redis() -> Result<(), InstallError> {
     if exists("dnf") {
         may_become_root("dnf", &["redis"])?;
         return as_root("dnf", &["install", "-y", "redis"]);
+    }
+    Err(InstallError::NoPackageManager)
+}
+
+/// Installs Python 3 with what makes environments, with what the package manager says on our output.
+///
+/// # Errors
+/// When that cannot be done.
+pub fn python() -> Result<(), InstallError> {
+    eprintln!("Python 3 with the module `venv` is missing: installing it");
+    if exists("apt-get") {
+        may_become_root("apt-get", &["python3-venv"])?;
+        return apt_install("python3-venv");
+    }
+    if exists("dnf") {
+        may_become_root("dnf", &["python3"])?;
+        return as_root("dnf", &["install", "-y", "python3"]);
     }
     Err(InstallError::NoPackageManager)
 }

@@ -26,7 +26,7 @@ use std::env;
 pub use cluster::Cluster;
 pub use database::{DatabaseError, TestDatabase};
 pub use failure::ClusterError;
-pub use install::InstallError;
+pub use install::{InstallError, python as install_python};
 pub use options::{Durability, Options};
 pub use programs::{Programs, ProgramsError};
 pub use redis::{Redis, RedisError};

@@ -8,7 +8,7 @@
 
 mod audit;
 mod case;
-mod client;
+pub(crate) mod client;
 mod cluster;
 mod figures;
 mod import;
@@ -21,11 +21,11 @@ mod pgbench;
 mod phase;
 mod players;
 mod process;
-mod program;
+pub(crate) mod program;
 mod receiver;
 mod report;
 mod row;
-mod server;
+pub(crate) mod server;
 mod soak;
 mod suite;
 mod webhooks;

@@ -9,6 +9,7 @@ mod files;
 mod graph;
 mod manifests;
 pub(crate) mod migrations;
+mod schemas;
 mod sources;
 
 use std::fmt;
@@ -66,6 +67,7 @@ fn violations() -> Result<Vec<Violation>> {
     let mut found = graph::check(&packages);
     found.extend(manifests::check(&packages)?);
     found.extend(migrations::check(&root)?);
+    found.extend(schemas::check(&root)?);
     found.extend(sources::check(&root)?);
     found.extend(dependencies::check(&root)?);
     found.extend(deploy::check(&root)?);
