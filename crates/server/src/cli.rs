@@ -253,6 +253,14 @@ pub(crate) struct HealthArgs {
     /// Where the server listens [default: 127.0.0.1:8080]
     #[arg(long, env = "PURSER_LISTEN", value_name = "ADDR")]
     pub(crate) listen: Option<std::net::SocketAddr>,
+
+    /// The certificate that the server has, if it speaks HTTPS; it is asked over TLS then, and may have any
+    #[arg(long, env = "PURSER_TLS_CERT", value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The file with its private key, which is not read
+    #[arg(long, env = "PURSER_TLS_KEY", value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 /// Verbs of `purser migrate`.

@@ -181,8 +181,8 @@ impl Settings {
         let queue_depth = serve.and_then(|serve| serve.queue_depth).or(file.queue_depth);
         let lanes = serve.and_then(|serve| serve.lanes).or(file.lanes);
         let read_connections = serve.and_then(|serve| serve.read_connections).or(file.read_connections);
-        let asked = if let Command::Health(health) = &cli.command { health.listen } else { None };
-        let listen = serve.and_then(|serve| serve.listen).or(asked).or(file.listen);
+        let health = if let Command::Health(health) = &cli.command { Some(health) } else { None };
+        let listen = serve.and_then(|serve| serve.listen).or(health.and_then(|health| health.listen)).or(file.listen);
         let database = database(url.as_deref(), &data_dir)?;
         let webhooks = WebhookSettings::resolve(
             common.webhook_allow.clone().or(file.webhook_allow),
@@ -194,10 +194,12 @@ impl Settings {
             serve.and_then(|serve| serve.redis_url.clone()).or(file.redis_url).as_deref(),
         )?;
         let limits = serve.map(|serve| serve.limits.clone()).unwrap_or_default();
-        let tls = TlsFiles::resolve(
-            serve.and_then(|serve| serve.tls_cert.clone()).or(file.tls_cert),
-            serve.and_then(|serve| serve.tls_key.clone()).or(file.tls_key),
-        )?;
+        let (certificate, key) = match (serve, health) {
+            (Some(serve), _) => (serve.tls_cert.clone(), serve.tls_key.clone()),
+            (None, Some(health)) => (health.tls_cert.clone(), health.tls_key.clone()),
+            (None, None) => (None, None),
+        };
+        let tls = TlsFiles::resolve(certificate.or(file.tls_cert), key.or(file.tls_key))?;
         let proxies = serve.and_then(|serve| serve.trusted_proxies.clone()).or(file.trusted_proxies);
         let proxy_header = match serve.and_then(|serve| serve.proxy_header).or(file.proxy_header) {
             Some(ProxyHeaderName::Forwarded) => ProxyHeader::Forwarded,

@@ -39,7 +39,7 @@ impl TryFrom<String> for Timespan {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LimitOptions {
     /// Open connections; further clients wait until one closes. In a settings file, this and all options below are in a
-    /// table [limits] [default: 10000]
+    /// table `limits` [default: 10000]
     #[arg(long, env = "PURSER_CONNECTIONS_MAX", value_name = "N")]
     pub(crate) connections_max: Option<u32>,
 

@@ -43,6 +43,8 @@ async fn the_api_is_served_through_tls() {
     let url = format!("https://localhost:{}/server/v1/players/p/wallet/gold/credit", purser.address().port());
     let credit = client.post(url).header("X-API-Key", purser.key()).json(&json!({ "amount": 5 })).send().await.unwrap();
     assert_eq!(credit.status(), 200);
+    let listen = purser.address().to_string();
+    assert_eq!(purser.must(&[&["health", "--listen", &listen][..], &FILES].concat()).await, "ready\n");
     let plain = reqwest::get(format!("http://{}/healthz", purser.address())).await.unwrap();
     assert_eq!(plain.status(), 400);
     assert!(plain.text().await.unwrap().contains("This port speaks HTTPS"));
