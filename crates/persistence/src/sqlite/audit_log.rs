@@ -44,13 +44,15 @@ statement! {
 }
 
 statement! {
-    /// Entries about one player before an id, newest first.
+    /// Entries about one player before an id, newest first. The index is named because the table's own order would be that of
+    /// the ids as well, over everybody's entries.
     AuditLogOfPlayer<'a> {
         realm: i64 => BigInt, player: &'a [u8] => Binary, before: &'a [u8] => Binary, limit: i64 => BigInt,
     }
     -> EntryColumns
     = "SELECT id, created_at, actor, action, player, into_player, reason, details
-        FROM audit_log WHERE realm = ? AND player = ? AND id < ? ORDER BY id DESC LIMIT ?"
+        FROM audit_log INDEXED BY audit_log_by_player
+        WHERE realm = ? AND player = ? AND id < ? ORDER BY id DESC LIMIT ?"
 }
 
 /// Appends `entry` to the log, in the transaction of what it tells of.

@@ -41,8 +41,7 @@ use super::{Database, Databases, output_of, real};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How long the mix is sent before its peak is measured, and how long it is measured.
-const WARM_UP: Duration = Duration::from_secs(5);
+/// How long the peak is measured.
 const PEAK: Duration = Duration::from_secs(15);
 
 /// How long the subscriber may take to hear of the rest.
@@ -63,6 +62,9 @@ pub(crate) struct SoakOptions {
     /// At this many requests a second, whatever the peak is
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
+    /// How long the mix is sent before its peak is measured: a store that has grown takes less than one that is small
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    warm_up: u64,
     /// How many connections
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     connections: u16,
@@ -205,7 +207,7 @@ impl Soak<'_> {
     /// How much of the mix goes through when everybody waits for answers, a second.
     async fn peak(&self, load: &Rc<Load>) -> Result<f64> {
         let connections = usize::from(self.options.connections);
-        load::send(load, connections, Pace::Closed, WARM_UP).await?;
+        load::send(load, connections, Pace::Closed, Duration::from_secs(self.options.warm_up)).await?;
         load.tally.replace(Tally::new()?);
         let start = Instant::now();
         load::send(load, connections, Pace::Closed, PEAK).await?;

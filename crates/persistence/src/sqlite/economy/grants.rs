@@ -50,14 +50,15 @@ statement! {
 }
 
 statement! {
-    /// A player's grants before an id, newest first, in any of the wanted states at an instant.
+    /// A player's grants before an id, newest first, in any of the wanted states at an instant. The index is named, as in
+    /// [`CountGrants`]: the table's own order would be that of the ids as well, over everybody's grants.
     PageOfGrants<'a> {
         realm: i64 => BigInt, player: &'a [u8] => Binary, before: &'a [u8] => Binary, state: &'a str => Text,
         claimed: &'a str => Text, now: i64 => BigInt, expired: &'a str => Text, pending: &'a str => Text,
         limit: i64 => BigInt,
     }
     -> GrantColumns
-    = concat!("SELECT ", grant_columns!(), " FROM grants
+    = concat!("SELECT ", grant_columns!(), " FROM grants INDEXED BY grants_by_player
         WHERE realm = ? AND player = ? AND id < ? AND ? IN ('', CASE
             WHEN claimed_at IS NOT NULL THEN ?
             WHEN expires_at <= ? THEN ?

@@ -8,6 +8,8 @@ mod audit;
 mod grants;
 mod imports;
 mod load;
+#[cfg(test)]
+mod plans_tests;
 mod reads;
 mod save;
 
