@@ -115,25 +115,17 @@ pub(in crate::postgres) async fn lock(
     Ok(locked.collect())
 }
 
-/// Stores players: new ones, and known ones as they were seen now. Of several states of one player the last is right. They
-/// go in the order of the studio's ids, in which two processes that meet the same new ones wait for each other without a
-/// deadlock.
+/// Stores players: new ones, and known ones as they were seen now. Of several states of one player the last is right.
 pub(in crate::postgres) async fn upsert(
     mut connection: &AsyncPgConnection,
     realm: RealmId,
     players: &[&Player],
 ) -> Result<(), Trouble> {
-    if players.is_empty() {
+    let PlayerColumns { ids, external_ids, created_at, last_seen_at } = players.iter().copied().collect();
+    if ids.is_empty() {
         return Ok(());
     }
-    let latest: BTreeMap<&ExternalId, &Player> = players.iter().map(|player| (&player.external_id, *player)).collect();
-    let statement = UpsertPlayers {
-        realm: realm.0,
-        ids: latest.values().map(|player| player.id.0).collect(),
-        external_ids: latest.keys().map(|external_id| external_id.as_str()).collect(),
-        created_at: latest.values().map(|player| player.created_at.unix_micros()).collect(),
-        last_seen_at: latest.values().map(|player| player.last_seen_at.unix_micros()).collect(),
-    };
+    let statement = UpsertPlayers { realm: realm.0, ids, external_ids, created_at, last_seen_at };
     Ok(statement.execute(&mut connection).await.map(drop)?)
 }
 
@@ -143,18 +135,37 @@ pub(in crate::postgres) async fn mark_seen(
     realm: RealmId,
     players: &[&Player],
 ) -> Result<(), Trouble> {
-    if players.is_empty() {
+    let PlayerColumns { ids, external_ids, created_at, last_seen_at } = players.iter().copied().collect();
+    if ids.is_empty() {
         return Ok(());
     }
-    let latest: BTreeMap<&ExternalId, &Player> = players.iter().map(|player| (&player.external_id, *player)).collect();
-    let statement = MarkPlayersSeen {
-        realm: realm.0,
-        ids: latest.values().map(|player| player.id.0).collect(),
-        external_ids: latest.keys().map(|external_id| external_id.as_str()).collect(),
-        created_at: latest.values().map(|player| player.created_at.unix_micros()).collect(),
-        last_seen_at: latest.values().map(|player| player.last_seen_at.unix_micros()).collect(),
-    };
+    let statement = MarkPlayersSeen { realm: realm.0, ids, external_ids, created_at, last_seen_at };
     Ok(statement.execute(&mut connection).await.map(drop)?)
+}
+
+/// The last state of each player, in columns. They go in the order of the studio's ids, in which two processes that meet the
+/// same new ones wait for each other without a deadlock.
+#[derive(Default)]
+struct PlayerColumns<'a> {
+    ids: Vec<Uuid>,
+    external_ids: Vec<&'a str>,
+    created_at: Vec<i64>,
+    last_seen_at: Vec<i64>,
+}
+
+impl<'a> FromIterator<&'a Player> for PlayerColumns<'a> {
+    fn from_iter<T: IntoIterator<Item = &'a Player>>(players: T) -> Self {
+        let latest: BTreeMap<&ExternalId, &Player> =
+            players.into_iter().map(|player| (&player.external_id, player)).collect();
+        let mut columns = Self::default();
+        for (external_id, player) in latest {
+            columns.ids.push(player.id.0);
+            columns.external_ids.push(external_id.as_str());
+            columns.created_at.push(player.created_at.unix_micros());
+            columns.last_seen_at.push(player.last_seen_at.unix_micros());
+        }
+        columns
+    }
 }
 
 /// Checks that a statement on one locked row changed it.
