@@ -13,9 +13,9 @@ use testcluster::{Cluster, Durability, Options, Programs};
 use super::output_of;
 use super::process::Process;
 
-/// What any administrator would set: memory for a machine of this decade, and a log that has room for a run, besides room
-/// for as many connections as there will be. All the rest is as it comes.
-const SETTINGS: &[(&str, &str)] = &[("shared_buffers", "256MB"), ("max_wal_size", "4GB")];
+/// What `docs/scaling.md` tells an administrator to set: memory (a quarter of a machine of 8 GB), and a log that has room for a
+/// run, besides room for as many connections as there will be. All the rest is as it comes.
+const SETTINGS: &[(&str, &str)] = &[("shared_buffers", "2GB"), ("max_wal_size", "4GB")];
 
 /// The connections of the server, of `psql`, and those that PostgreSQL keeps for itself.
 const CONNECTIONS_BESIDES: usize = 44;

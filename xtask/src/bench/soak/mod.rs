@@ -41,8 +41,8 @@ use super::{Database, Databases, output_of, real};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How long the peak is measured.
-const PEAK: Duration = Duration::from_secs(15);
+/// How long the peak is measured: a minute has the server's pauses in it (the log that is copied, what PostgreSQL does beside).
+const PEAK: Duration = Duration::from_secs(60);
 
 /// How long the subscriber may take to hear of the rest.
 const DRAIN_MAX: Duration = Duration::from_secs(300);
@@ -63,7 +63,7 @@ pub(crate) struct SoakOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
     /// How long the mix is sent before its peak is measured: a store that has grown takes less than one that is small
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
     warm_up: u64,
     /// How many connections
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
