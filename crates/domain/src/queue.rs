@@ -6,12 +6,14 @@
 
 use std::future::Future;
 use std::hash::{DefaultHasher, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use async_trait::async_trait;
+use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -23,6 +25,10 @@ pub const BATCH_MAX: usize = 512;
 
 /// How many commands may wait in one lane before further ones are refused.
 pub const QUEUE_DEPTH: usize = 8_192;
+
+/// How many batches of a lane may be stored and not answered yet. As many looks at the store as that are on their way at once;
+/// when they are slower than storing, the lane waits for them.
+const ANSWERS_MAX: usize = 4;
 
 /// Why a command got no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -44,7 +50,7 @@ pub trait Queued: Send + Sized + 'static {
     fn lane<H: Hasher>(&self, hasher: &mut H);
 }
 
-/// Settles what came together, in two steps, so that a lane need not wait for the second one before the next batch.
+/// Settles what came together, in two steps, so that a lane need not wait for the second one before the next batches.
 #[async_trait]
 pub trait Settles<C: Queued>: Send + Sync {
     /// What is known of a batch once it is stored.
@@ -53,7 +59,7 @@ pub trait Settles<C: Queued>: Send + Sync {
     /// Settles `commands` (at most [`BATCH_MAX`]) in one transaction.
     async fn settle_together(&self, commands: Vec<C>) -> Result<Self::Stored, StoreError>;
 
-    /// One outcome for each command of a batch that is stored, in order; the next batch is being settled meanwhile.
+    /// One outcome for each command of a batch that is stored, in order; further batches are being settled meanwhile.
     async fn outcomes(&self, stored: Self::Stored) -> Result<Vec<C::Outcome>, StoreError>;
 }
 
@@ -209,24 +215,18 @@ struct Unanswered<C: Queued, Stored> {
 }
 
 impl<C: Queued> Lane<C> {
-    /// Settles batches by `store` until every [`Queue`] is dropped and nothing waits, each while the one before it is answered.
+    /// Settles batches by `store` until every [`Queue`] is dropped and nothing waits, each while those before it are answered.
     ///
     /// A batch that fails or panics is answered [`QueueError::Unknown`] and reported to `observer`; the lane goes on.
     pub async fn drain<S: Settles<C>>(mut self, store: &S, observer: &dyn LaneObserver) {
-        let mut stored = None;
-        loop {
-            let last = stored.take();
-            let answering = async {
-                if let Some(batch) = last {
-                    answer(store, observer, batch).await;
-                }
-            };
-            // In this order: those who wait longest are answered first.
-            match both(answering, self.settle_next(store, observer)).await {
-                ((), Some(next)) => stored = next,
-                ((), None) => return,
+        let mut answers = FuturesUnordered::new();
+        while let Some(settled) = beside(&mut answers, self.settle_next(store, observer)).await {
+            while ANSWERS_MAX <= answers.len() {
+                answers.next().await;
             }
+            answers.extend(settled.map(|batch| answer(store, observer, batch)));
         }
+        while answers.next().await.is_some() {}
     }
 
     /// Settles all that waits, or the next command; none when nothing will come. A batch that was not stored is answered.
@@ -296,44 +296,20 @@ fn reported<T>(observer: &dyn LaneObserver, count: usize, ended: Result<Result<T
     }
 }
 
-/// Waits for both, of which `first` is looked at first.
-async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    let (mut a, mut b) = (None, None);
-    std::future::poll_fn(|context| {
-        if a.is_none() {
-            a = ready(first.as_mut().poll(context));
+/// Waits for `next`, and goes on with `answers` meanwhile. They are looked at first: those who wait longest.
+async fn beside<T>(answers: &mut FuturesUnordered<impl Future<Output = ()>>, next: impl Future<Output = T>) -> T {
+    let mut next = pin!(next);
+    while !answers.is_empty() {
+        if let Either::Right((next, _)) = select(answers.next(), next.as_mut()).await {
+            return next;
         }
-        if b.is_none() {
-            b = ready(second.as_mut().poll(context));
-        }
-        match (a.take(), b.take()) {
-            (Some(a), Some(b)) => Poll::Ready((a, b)),
-            (one, other) => {
-                (a, b) = (one, other);
-                Poll::Pending
-            }
-        }
-    })
-    .await
-}
-
-fn ready<T>(poll: Poll<T>) -> Option<T> {
-    match poll {
-        Poll::Ready(done) => Some(done),
-        Poll::Pending => None,
     }
+    next.await
 }
 
 /// Runs `future`, turning a panic in it into its message.
 async fn catching_panics<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-        Err(panic) => Poll::Ready(Err(message_of(&*panic))),
-    })
-    .await
+    AssertUnwindSafe(future).catch_unwind().await.map_err(|panic| message_of(&*panic))
 }
 
 fn message_of(panic: &(dyn std::any::Any + Send)) -> String {

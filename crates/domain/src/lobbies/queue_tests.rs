@@ -81,17 +81,17 @@ fn store() -> Arc<GatedRanks> {
 }
 
 #[tokio::test]
-async fn the_next_batch_is_stored_while_the_ranks_of_the_last_one_are_looked_up() {
+async fn further_batches_are_stored_while_ranks_are_looked_up_but_only_so_many() {
     let store = store();
-    let asked = scored(&store, 3, 0).await;
-    assert_eq!(*store.settled.lock().unwrap(), 2, "and no third one: answers are not left behind");
+    let asked = scored(&store, 6, 0).await;
+    assert_eq!(*store.settled.lock().unwrap(), 5, "four are being answered, and the lane waits with the fifth");
     assert!(asked.iter().all(|asked| !asked.is_finished()), "nobody is answered without a rank");
-    store.gate.add_permits(3);
+    store.gate.add_permits(6);
     for asked in asked {
         let Ok(Ok(PlayAnswer::Scored { rank, .. })) = asked.await.unwrap() else { panic!("a score is answered") };
         assert_eq!(rank, Some(Rank { rank: 1, players: 9 }));
     }
-    assert_eq!(*store.settled.lock().unwrap(), 3);
+    assert_eq!(*store.settled.lock().unwrap(), 6);
 }
 
 #[tokio::test]

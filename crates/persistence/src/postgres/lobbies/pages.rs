@@ -43,7 +43,8 @@ statement! {
 statement! {
     /// How many entries a ranking has, with each entry that is among so many next to a wanted player's or is it: the number of
     /// that player among the wanted ones (from 1), how many entries are ahead of theirs, whether this one is, and whose it is.
-    /// Alone when none of them is in the ranking. Adds up as [`super::ranks`] does.
+    /// Alone when none of them is in the ranking. Adds up as [`super::ranks`] does; the sections are read once, for how many
+    /// entries there are and for how many of them are ahead.
     EntriesAround<'a> {
         realm: i64 => BigInt, ranking: Uuid => SqlUuid, players: Vec<&'a str> => Array<Text>, limits: Vec<i64> => Array<BigInt>,
     }
@@ -51,9 +52,12 @@ statement! {
         BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<Bool>, Nullable<BigInt>, Nullable<BigInt>, Nullable<SqlUuid>,
         Nullable<Text>,
     )
-    = concat!("SELECT total.entries, centre.number, centre.entries_ahead, near.is_ahead, ", in_order!("near"), ",
+    = concat!("WITH sections AS MATERIALIZED (
+            SELECT ", in_order!(), ", entries FROM ranking_sections WHERE realm = $1 AND ranking = $2
+        )
+        SELECT total.entries, centre.number, centre.entries_ahead, near.is_ahead, ", in_order!("near"), ",
             owner.external_id
-        FROM ", total!(), "
+        FROM (SELECT coalesce(sum(entries), 0)::bigint AS entries FROM sections) AS total
         LEFT JOIN LATERAL (
             SELECT wanted.number, wanted.near, ", in_order!("entry"), ",
                 in_sections.entries + in_blocks.entries + in_block.entries AS entries_ahead
@@ -72,8 +76,9 @@ statement! {
                 part_of!("ranking_blocks", "entry.order_key, entry.achieved_at, entry.player", "$2"), "
             ) AS block
             CROSS JOIN LATERAL (
-                SELECT coalesce(sum(entries), 0)::bigint AS entries FROM ranking_sections
-                WHERE realm = $1 AND ranking = $2 AND (", in_order!(), ") < (", in_order!("section"), ")
+                SELECT coalesce(sum(entries) FILTER (
+                    WHERE (", in_order!("sections"), ") < (", in_order!("section"), ")
+                ), 0)::bigint AS entries FROM sections
             ) AS in_sections
             CROSS JOIN LATERAL (
                 SELECT coalesce(sum(entries), 0)::bigint AS entries FROM ranking_blocks
