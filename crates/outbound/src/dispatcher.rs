@@ -204,6 +204,8 @@ struct Work {
     was_rung: bool,
     /// Whether the last taking left something, while more was stored.
     is_behind: bool,
+    /// How late at most something was told of for the first time since it is behind.
+    late: Duration,
 }
 
 impl Work {
@@ -225,6 +227,7 @@ impl Work {
             take_by: now,
             was_rung: false,
             is_behind: false,
+            late: Duration::ZERO,
         }
     }
 
@@ -310,7 +313,7 @@ impl Work {
         self.wants_more = false;
         self.take_pace.began = now;
         let at = self.ports.clock.now();
-        let at_first = Line::held_at_first(self.settings.in_flight_max);
+        let at_first = Line::held_at_first(self.settings.in_flight_max, self.late);
         let per_endpoint = self.lines.values().map(Line::held_max).fold(at_first, usize::max);
         let held = self.lines.iter().map(|(key, line)| (*key, count(per_endpoint.saturating_sub(line.room()))));
         let ask = TakeDue {
@@ -346,16 +349,20 @@ impl Work {
         if !assignments.is_empty() {
             self.ports.observer.taken(assignments.len());
         }
+        let told_first = assignments.iter().filter(|assignment| assignment.attempts == 0);
+        let late = told_first.map(|assignment| ask.now.since(assignment.event.at)).max().unwrap_or_default();
         for assignment in assignments {
             let key = (assignment.event.realm.id, assignment.endpoint.id);
             let is_failing = assignment.endpoint.failing_since.is_some();
-            let line = self.lines.entry(key).or_insert_with(|| Line::new(self.settings.in_flight_max, is_failing));
+            let new = || Line::new(self.settings.in_flight_max, is_failing, self.late);
+            let line = self.lines.entry(key).or_insert_with(new);
             line.push(Taken { assignment, until: ask.until });
         }
         self.lines.values_mut().for_each(Line::taking_ended);
         let is_left = is_full || self.lines.values().any(Line::is_filled);
         self.is_behind = is_left && self.was_rung;
         self.was_rung = false;
+        self.late = if self.is_behind { self.late.max(late) } else { Duration::ZERO };
         self.take_pace.succeeded(now, self.settings.take_gap, self.rests());
         let keys: Vec<Key> = self.lines.keys().copied().collect();
         keys.into_iter().for_each(|key| self.start_attempts(key));

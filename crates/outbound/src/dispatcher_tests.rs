@@ -684,6 +684,20 @@ async fn takings_under_load_are_few_and_leave_the_store_time_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_can_be_told_in_time_is_told_in_time_again_after_much_came_at_once() {
+    let outbox = TestOutbox { take_takes: ms(20), ..Default::default() };
+    let stage = Stage::with(outbox, DispatchSettings::default());
+    let one = endpoint(1, "https://answers/");
+    stage.add(&one, 2_000);
+    for _ in 0..15_000 {
+        stage.add(&one, 1);
+        sleep(ms(2)).await;
+    }
+    let waiting = 17_000 - stage.outbox.delivered(&one);
+    assert!(waiting < 100, "{waiting} wait: more than come in the time of some takings");
+}
+
+#[tokio::test(start_paused = true)]
 async fn chores_are_done_in_pieces_until_nothing_is_left() {
     let outbox = TestOutbox::default();
     outbox.books().expiries = vec![7, 500, 500];

@@ -15,6 +15,9 @@ const HELD_PER_ATTEMPT: usize = 4;
 /// The same for an endpoint that answers at once: it would be through with the others before the store is asked again.
 const HELD_PER_QUICK_ATTEMPT: usize = 16;
 
+/// For each time that deliveries are so late, as many more are taken for an endpoint of which nothing is known.
+const LATE_STEP_S: u64 = 2;
+
 /// How quickly an answer comes at once.
 const QUICK: Duration = Duration::from_millis(50);
 
@@ -34,27 +37,29 @@ pub(crate) struct Line {
     width: usize,
     /// How many there may ever be.
     width_max: usize,
-    /// Whether the last attempt was answered at once.
-    is_quick: bool,
+    /// How many deliveries may be held for each of those.
+    held_per_attempt: usize,
     /// Whether as many were taken as may be held: then there may be more.
     is_filled: bool,
 }
 
 impl Line {
-    /// An empty line of at most `width_max` attempts at once; of a single one at first if the endpoint `is_failing`.
-    pub(crate) fn new(width_max: usize, is_failing: bool) -> Self {
+    /// An empty line of at most `width_max` attempts at once; of a single one at first if the endpoint `is_failing`. Those
+    /// who are told wait so long, they are `late`.
+    pub(crate) fn new(width_max: usize, is_failing: bool, late: Duration) -> Self {
         let width = if is_failing { 1 } else { width_max };
-        Self { waiting: VecDeque::new(), in_flight: 0, width, width_max, is_quick: false, is_filled: false }
+        let held_per_attempt = held_per_attempt(late);
+        Self { waiting: VecDeque::new(), in_flight: 0, width, width_max, held_per_attempt, is_filled: false }
     }
 
     /// How many deliveries of an endpoint of which nothing is known are held at most, if there may be `width` attempts at once.
-    pub(crate) fn held_at_first(width: usize) -> usize {
-        width * HELD_PER_ATTEMPT
+    pub(crate) fn held_at_first(width: usize, late: Duration) -> usize {
+        width * held_per_attempt(late)
     }
 
     /// How many may be held now.
     pub(crate) fn held_max(&self) -> usize {
-        self.width * if self.is_quick { HELD_PER_QUICK_ATTEMPT } else { HELD_PER_ATTEMPT }
+        self.width * self.held_per_attempt
     }
 
     /// How many are taken and not attempted to the end.
@@ -110,7 +115,8 @@ impl Line {
     /// Notes how an attempt ended, and how long it took; `None` if it has no end.
     pub(crate) fn attempt_ended(&mut self, ended: Option<(Verdict, Duration)>) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.is_quick = ended.is_some_and(|(verdict, took)| verdict == Verdict::Delivered && took <= QUICK);
+        let is_quick = ended.is_some_and(|(verdict, took)| verdict == Verdict::Delivered && took <= QUICK);
+        self.held_per_attempt = if is_quick { HELD_PER_QUICK_ATTEMPT } else { HELD_PER_ATTEMPT };
         self.width = match ended.map(|(verdict, _)| verdict) {
             Some(Verdict::Delivered) => (self.width * 2).min(self.width_max),
             Some(Verdict::Retry { .. } | Verdict::Exhausted | Verdict::Gone) | None => (self.width / 2).max(1),
@@ -121,4 +127,13 @@ impl Line {
     pub(crate) fn clear(&mut self) {
         self.waiting.clear();
     }
+}
+
+/// How many may be held for each attempt of which nothing is known. A line that is through with what it held is forgotten before
+/// more is taken, and while the dispatcher is behind it rests long before that: what it then takes must be more than what came
+/// meanwhile, or it would stay behind for ever, although the receiver and the store have time. It grows with how late the
+/// dispatcher is and not at once, so that those who write are slowed no more than it takes to catch up.
+fn held_per_attempt(late: Duration) -> usize {
+    let times = usize::try_from(late.as_secs() / LATE_STEP_S).unwrap_or(usize::MAX).saturating_add(1);
+    HELD_PER_ATTEMPT.saturating_mul(times).min(HELD_PER_QUICK_ATTEMPT)
 }

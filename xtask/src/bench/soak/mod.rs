@@ -47,6 +47,9 @@ const PEAK: Duration = Duration::from_secs(60);
 /// How long the subscriber may take to hear of the rest.
 const DRAIN_MAX: Duration = Duration::from_secs(300);
 
+/// For how long nothing more must come before the subscriber has heard of all.
+const QUIET: Duration = Duration::from_secs(2);
+
 /// How long a soak is, and on what.
 #[derive(Debug, Args)]
 pub(crate) struct SoakOptions {
@@ -174,7 +177,8 @@ impl Soak<'_> {
         beside::endow(&told).await?;
         let load = Rc::new(Load::new(quiet, told)?);
 
-        let peak = self.peak(&load).await?;
+        let mut heard = 0;
+        let peak = self.peak(&load, &mut heard).await?;
         let per_second = self.options.rate.map_or(peak * self.options.rate_share, f64::from);
         println!(
             "peak {peak:.0}/s over {} connections, of a thousand: {}; now {per_second:.0}/s for {} minutes",
@@ -182,8 +186,6 @@ impl Soak<'_> {
             request::shares(),
             self.options.minutes
         );
-        let mut heard = self.hear_the_rest(&load, 0).await?;
-        load.tally.replace(Tally::new()?);
         let (minutes, begun) = (RefCell::new(Vec::new()), Cell::new(Instant::now()));
         println!("{}", Minute::heading());
         let time = MINUTE * u32::try_from(self.options.minutes).context("that is too long")?;
@@ -204,14 +206,18 @@ impl Soak<'_> {
         Ok((minutes, verdict::missing(load.told.changes.get(), heard), compare(&load).await))
     }
 
-    /// How much of the mix goes through when everybody waits for answers, a second.
-    async fn peak(&self, load: &Rc<Load>) -> Result<f64> {
+    /// How much of the mix goes through when everybody waits for answers, a second; the time until the subscriber has heard of it
+    /// is part of that, because a server that answers first and tells later could not go on so.
+    async fn peak(&self, load: &Rc<Load>, heard: &mut u64) -> Result<f64> {
         let connections = usize::from(self.options.connections);
         load::send(load, connections, Pace::Closed, Duration::from_secs(self.options.warm_up)).await?;
+        *heard = self.hear_the_rest(load, *heard).await?;
         load.tally.replace(Tally::new()?);
         let start = Instant::now();
         load::send(load, connections, Pace::Closed, PEAK).await?;
-        let seconds = start.elapsed().as_secs_f64();
+        let sent = start.elapsed();
+        *heard = self.hear_the_rest(load, *heard).await?;
+        let seconds = start.elapsed().saturating_sub(QUIET).max(sent).as_secs_f64();
         let tally = load.tally.replace(Tally::new()?);
         let minute = tally.close(0, seconds, 0.0, &[])?;
         ensure!(minute.unintended_count() == 0, "something is wrong from the beginning\n{minute}");
@@ -260,7 +266,7 @@ impl Soak<'_> {
             if seen != 0 {
                 last = Instant::now();
             }
-            let quiet = Duration::from_secs(2) < last.elapsed();
+            let quiet = QUIET < last.elapsed();
             if (load.told.changes.get() <= heard && quiet) || DRAIN_MAX < start.elapsed() {
                 return Ok(heard);
             }
