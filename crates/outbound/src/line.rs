@@ -44,8 +44,8 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// An empty line of at most `width_max` attempts at once; of a single one at first if the endpoint `is_failing`. Those
-    /// who are told wait so long, they are `late`.
+    /// An empty line of at most `width_max` attempts at once; of a single one at first if the endpoint `is_failing`. `late`
+    /// is for how long what is told of has waited.
     pub(crate) fn new(width_max: usize, is_failing: bool, late: Duration) -> Self {
         let width = if is_failing { 1 } else { width_max };
         let held_per_attempt = held_per_attempt(late);
