@@ -44,6 +44,7 @@ const DOMAIN_MAY_USE: &[&str] = &[
     "crc32fast",
     "exmex",
     "form_urlencoded",
+    "futures-util",
     "hmac",
     "mockall",
     "serde_json",
