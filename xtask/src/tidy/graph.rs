@@ -37,7 +37,7 @@ const MEMBERS: &[Member] = &[
     Member { name: "xtask", sees: &["testcluster"], tests_see: &[] },
 ];
 
-/// What `domain` may take from others: values and macros. No SQL, HTTP, clock, random source, runtime or logging.
+/// What `domain` may take from others: values, macros, and what joins futures. No SQL, HTTP, clock, random source, runtime or logging.
 const DOMAIN_MAY_USE: &[&str] = &[
     "async-trait",
     "base64",
