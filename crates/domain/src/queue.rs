@@ -1,8 +1,9 @@
 //! The group-commit queue: commands wait here while the batch before them is being stored, and then go together.
 //!
 //! There is no timer: an idle server settles batches of one with no added latency, and a busy one settles whatever arrived
-//! meanwhile. A request that is dropped while it waits cannot take its batch with it, because the lane owns the batch. This
-//! module must not know what the commands do, which store it feeds, nor how tasks are spawned.
+//! meanwhile. A request that is dropped while it waits cannot take its batch with it, because the lane owns the batch. Those
+//! who ask for many things at once get a share of each batch, so that nobody waits for all of it. This module must not know
+//! what the commands do, which store it feeds, nor how tasks are spawned.
 
 use std::future::Future;
 use std::hash::{DefaultHasher, Hasher};
@@ -22,6 +23,10 @@ use crate::store::StoreError;
 /// The most commands settled in one transaction. It bounds how long the slowest reply of a batch waits, and is far past
 /// the size where a larger batch is faster.
 pub const BATCH_MAX: usize = 512;
+
+/// How many commands of [`Queue::submit_all`] go into a batch together with others. A batch of a few dozen takes about as long
+/// as one of a few; a thousand rows that go first keep everybody else waiting for a tenth of a second.
+const BULK_SHARE: usize = 64;
 
 /// How many commands may wait in one lane before further ones are refused.
 pub const QUEUE_DEPTH: usize = 8_192;
@@ -105,7 +110,7 @@ pub trait LaneObserver: Send + Sync {
 
 /// Where commands are put. Cloning it gives another entrance to the same lanes.
 pub struct Queue<C: Queued> {
-    lanes: Arc<[mpsc::Sender<Waiting<C>>]>,
+    lanes: Arc<[Entrance<C>]>,
     /// One permit for each command that may wait on behalf of [`Queue::submit_all`], at all calls together.
     bulk: Arc<Semaphore>,
     /// How many permits there are.
@@ -118,21 +123,35 @@ impl<C: Queued> Clone for Queue<C> {
     }
 }
 
+/// Where commands are put into one lane.
+struct Entrance<C: Queued> {
+    /// Those of [`Queue::submit`].
+    single: mpsc::Sender<Waiting<C>>,
+    /// Those of [`Queue::submit_all`].
+    bulk: mpsc::Sender<Waiting<C>>,
+}
+
 /// One consumer of the queue: settles one batch after the other. All commands about one thing ([`Queued::lane`]) are in one
 /// lane.
 pub struct Lane<C: Queued> {
-    waiting: mpsc::Receiver<Waiting<C>>,
+    single: mpsc::Receiver<Waiting<C>>,
+    bulk: mpsc::Receiver<Waiting<C>>,
+    /// How many of `bulk` the next batch takes when nobody else waits: twice as many with each batch, because nobody else seems
+    /// to come, and [`BULK_SHARE`] again when somebody does.
+    bulk_share: usize,
 }
 
 impl<C: Queued> Queue<C> {
-    /// A queue of `lanes` lanes (at least one), each holding at most `depth` waiting commands (at least one). Every lane
-    /// must be run for commands to be answered.
+    /// A queue of `lanes` lanes (at least one), each holding at most `depth` waiting commands (at least one) and half as many
+    /// of those that came together. Every lane must be run for commands to be answered.
     pub fn open(lanes: usize, depth: usize) -> (Self, Vec<Lane<C>>) {
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes.max(1)).map(|_| mpsc::channel(depth.max(1))).unzip();
-        let lanes = receivers.into_iter().map(|waiting| Lane { waiting }).collect();
-        // Half of a lane, so that those who ask for many things at once never keep out those who ask for one.
         let bulk_max = (depth / 2).max(1);
-        (Self { lanes: senders.into(), bulk: Arc::new(Semaphore::new(bulk_max)), bulk_max }, lanes)
+        let lane = |_| {
+            let ((single, singles), (bulk, bulks)) = (mpsc::channel(depth.max(1)), mpsc::channel(bulk_max));
+            (Entrance { single, bulk }, Lane { single: singles, bulk: bulks, bulk_share: BULK_SHARE })
+        };
+        let (entrances, lanes): (Vec<_>, Vec<_>) = (0..lanes.max(1)).map(lane).unzip();
+        (Self { lanes: entrances.into(), bulk: Arc::new(Semaphore::new(bulk_max)), bulk_max }, lanes)
     }
 
     /// Puts `command` into its lane and waits for its outcome, which is known only once it is durable.
@@ -142,7 +161,7 @@ impl<C: Queued> Queue<C> {
     pub async fn submit(&self, command: C) -> Result<C::Outcome, QueueError> {
         let (reply, outcome) = oneshot::channel();
         let lane = self.lane_of(&command);
-        lane.try_send(Waiting { command, reply: Reply::Alone(reply) }).map_err(|refused| match refused {
+        lane.single.try_send(Waiting { command, reply: Reply::Alone(reply) }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => QueueError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => QueueError::Unknown,
         })?;
@@ -152,12 +171,12 @@ impl<C: Queued> Queue<C> {
     /// Puts all of `commands` into their lanes, in order and without waiting for any outcome in between, and waits
     /// for all outcomes, which come back in the order of the commands.
     ///
-    /// Calls take turns, so that together they fill no more than half of a lane. A call is refused only as a whole: once its
-    /// first command was taken in, the others wait for room.
+    /// Calls take turns, and a batch has few of their commands while others wait ([`BULK_SHARE`]), so a call takes longer then
+    /// and they do not. A call is refused only as a whole: once its first command was taken in, the others wait for room.
     ///
     /// # Errors
-    /// [`QueueError::Overloaded`] at once when there is no room for the first command, and nothing was done;
-    /// [`QueueError::Unknown`] when the batch of any of them failed: each may or may not have been stored.
+    /// [`QueueError::Overloaded`] when the lane of the first command takes no further ones of [`Queue::submit`] either, and
+    /// nothing was done; [`QueueError::Unknown`] when the batch of any of them failed: each may or may not have been stored.
     pub async fn submit_all(&self, commands: Vec<C>) -> Result<Vec<C::Outcome>, QueueError> {
         let mut outcomes: Vec<Option<C::Outcome>> = vec![None; commands.len()];
         let permits = u32::try_from(commands.len().min(self.bulk_max)).expect("a lane is not that deep");
@@ -165,12 +184,14 @@ impl<C: Queued> Queue<C> {
         let (handler, mut endings) = mpsc::unbounded_channel();
         for (number, command) in commands.into_iter().enumerate() {
             let lane = self.lane_of(&command);
+            if number == 0 && lane.single.capacity() == 0 {
+                return Err(QueueError::Overloaded);
+            }
             let waiting = Waiting { command, reply: Reply::Numbered(number, handler.clone()) };
-            match lane.try_send(waiting) {
+            match lane.bulk.try_send(waiting) {
                 Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(_)) if number == 0 => return Err(QueueError::Overloaded),
                 Err(mpsc::error::TrySendError::Full(waiting)) => {
-                    lane.send(waiting).await.map_err(|_| QueueError::Unknown)?;
+                    lane.bulk.send(waiting).await.map_err(|_| QueueError::Unknown)?;
                 }
                 Err(mpsc::error::TrySendError::Closed(_)) => return Err(QueueError::Unknown),
             }
@@ -185,17 +206,17 @@ impl<C: Queued> Queue<C> {
         outcomes.into_iter().collect::<Option<Vec<_>>>().ok_or(QueueError::Unknown)
     }
 
-    /// How many commands wait in all lanes together, not counting those that are being settled.
+    /// How many commands of [`Queue::submit`] wait in all lanes together, not counting those that are being settled.
     pub fn waiting(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+        self.lanes.iter().map(|lane| lane.single.max_capacity() - lane.single.capacity()).sum()
     }
 
     /// How many may.
     pub fn capacity(&self) -> usize {
-        self.lanes.iter().map(mpsc::Sender::max_capacity).sum()
+        self.lanes.iter().map(|lane| lane.single.max_capacity()).sum()
     }
 
-    fn lane_of(&self, command: &C) -> &mpsc::Sender<Waiting<C>> {
+    fn lane_of(&self, command: &C) -> &Entrance<C> {
         let count = u64::try_from(self.lanes.len()).expect("a number of lanes fits 64 bits");
         let index = if count == 1 {
             0
@@ -229,18 +250,15 @@ impl<C: Queued> Lane<C> {
         while answers.next().await.is_some() {}
     }
 
-    /// Settles all that waits, or the next command; none when nothing will come. A batch that was not stored is answered.
+    /// Settles what waits, or the next command; none when nothing will come. A batch that was not stored is answered.
     async fn settle_next<S: Settles<C>>(
         &mut self,
         store: &S,
         observer: &dyn LaneObserver,
     ) -> Option<Option<Unanswered<C, S::Stored>>> {
-        let mut waiting = Vec::with_capacity(BATCH_MAX);
-        if self.waiting.recv_many(&mut waiting, BATCH_MAX).await == 0 {
-            return None;
-        }
+        let first = self.first().await?;
         let (commands, replies): (Vec<_>, Vec<_>) =
-            waiting.into_iter().map(|Waiting { command, reply }| (command, reply)).unzip();
+            self.batch_of(first).into_iter().map(|Waiting { command, reply }| (command, reply)).unzip();
         let settled = catching_panics(store.settle_together(commands)).await;
         Some(match reported(observer, replies.len(), settled) {
             Some(stored) => Some(Unanswered { replies, stored }),
@@ -250,6 +268,42 @@ impl<C: Queued> Lane<C> {
             }
         })
     }
+
+    /// The command that waits, or the next one; none when every [`Queue`] is dropped and nothing waits.
+    async fn first(&mut self) -> Option<Came<C>> {
+        let (single, bulk) = (pin!(self.single.recv()), pin!(self.bulk.recv()));
+        // Both ways in are closed together, when one is: then the other is empty, or gives what is left in it.
+        match select(single, bulk).await {
+            Either::Left((Some(single), _)) => Some(Came::Single(single)),
+            Either::Left((None, bulk)) => bulk.await.map(Came::Bulk),
+            Either::Right((Some(bulk), _)) => Some(Came::Bulk(bulk)),
+            Either::Right((None, single)) => single.await.map(Came::Single),
+        }
+    }
+
+    /// `first`, and those that wait already: of those that came together only a share, the others as far as there is room.
+    fn batch_of(&mut self, first: Came<C>) -> Vec<Waiting<C>> {
+        let (first, alone, bulk) = match first {
+            Came::Single(first) => (first, false, 0),
+            Came::Bulk(first) => (first, self.single.is_empty(), 1),
+        };
+        let share = if alone { self.bulk_share } else { BULK_SHARE };
+        self.bulk_share = if alone { (2 * share).min(BATCH_MAX) } else { BULK_SHARE };
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        batch.push(first);
+        batch.extend(std::iter::from_fn(|| self.bulk.try_recv().ok()).take(share - bulk));
+        let room = BATCH_MAX - batch.len();
+        batch.extend(std::iter::from_fn(|| self.single.try_recv().ok()).take(room));
+        batch
+    }
+}
+
+/// A command, by the way that it came in.
+enum Came<C: Queued> {
+    /// By itself.
+    Single(Waiting<C>),
+    /// With many.
+    Bulk(Waiting<C>),
 }
 
 /// Answers a batch that is stored.

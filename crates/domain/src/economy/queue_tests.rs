@@ -397,6 +397,49 @@ async fn many_commands_whose_lane_is_stopped_are_unknown() {
 }
 
 #[tokio::test]
+async fn single_commands_do_not_wait_for_all_of_many() {
+    let store = Arc::new(GatedStore::default());
+    let (queue, _lanes) = start(&store, 1, QUEUE_DEPTH, content());
+    let mut singles = vec![submit(&queue, credit("p1", "gold", 1)).await];
+    let many: Vec<_> = (0..1_000).map(|_| credit("p2", "gold", 1)).collect();
+    let call = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.submit_all(many).await }
+    });
+    settle_down().await;
+    for _ in 0..2 {
+        singles.push(submit(&queue, credit("p1", "gold", 1)).await);
+        store.let_pass(1);
+        settle_down().await;
+    }
+    // The gate is closed behind the batch of the last one.
+    store.let_pass(1);
+    assert_eq!(balances(singles).await, [1, 2, 3]);
+    store.let_pass(100);
+    assert!(call.await.unwrap().is_ok_and(|outcomes| outcomes.len() == 1_000));
+    assert_eq!(store.gold("p2"), Some(1_000));
+    let begun = store.begun();
+    assert_eq!(begun, [1, 65, 65, 64, 128, 256, 424], "more and more, when nobody else comes");
+}
+
+#[tokio::test]
+async fn many_commands_are_settled_while_single_ones_fill_every_batch() {
+    let store = Arc::new(GatedStore::default());
+    let (queue, _lanes) = start(&store, 1, QUEUE_DEPTH, content());
+    let mut singles = vec![submit(&queue, credit("p1", "gold", 1)).await];
+    let call = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.submit_all((0..100).map(|_| credit("p2", "gold", 1)).collect()).await }
+    });
+    settle_down().await;
+    singles.extend(submit_all(&queue, (0..3 * BATCH_MAX).map(|_| credit("p1", "gold", 1))).await);
+    store.let_pass(3);
+    assert!(call.await.unwrap().is_ok(), "two batches hold a hundred beside others");
+    store.let_pass(100);
+    assert_eq!(balances(singles).await.len(), 1 + 3 * BATCH_MAX);
+}
+
+#[tokio::test]
 async fn many_commands_leave_room_for_single_ones() {
     let store = Arc::new(GatedStore::default());
     let (queue, _lanes) = start(&store, 1, 8, content());
@@ -407,10 +450,10 @@ async fn many_commands_leave_room_for_single_ones() {
         })
         .collect();
     settle_down().await;
-    // Two calls of two fill half of the lane, and the store waits at its gate.
-    let singles = submit_all(&queue, (0..4).map(|_| credit("p3", "gold", 1))).await;
+    // Two calls of two are on their way, and the store waits at its gate.
+    let singles = submit_all(&queue, (0..8).map(|_| credit("p3", "gold", 1))).await;
     store.let_pass(100);
-    assert_eq!(balances(singles).await, [1, 2, 3, 4]);
+    assert_eq!(balances(singles).await, (1..=8).collect::<Vec<_>>());
     for call in calls {
         assert!(call.await.unwrap().is_ok_and(|outcomes| outcomes.len() == 2));
     }
