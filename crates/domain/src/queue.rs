@@ -16,7 +16,7 @@ use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use thiserror::Error;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::store::StoreError;
 
@@ -31,8 +31,8 @@ const BULK_SHARE: usize = 64;
 /// How many commands may wait in one lane before further ones are refused.
 pub const QUEUE_DEPTH: usize = 8_192;
 
-/// How many batches of a lane may be stored and not answered yet. As many looks at the store as that are on their way at once;
-/// when they are slower than storing, the lane waits for them.
+/// How many batches of a lane may be past their turn and not answered yet. As many looks at the store as that are on their way
+/// at once; when they are slower than storing, the lane waits for them.
 const ANSWERS_MAX: usize = 4;
 
 /// Why a command got no outcome.
@@ -61,11 +61,24 @@ pub trait Settles<C: Queued>: Send + Sync {
     /// What is known of a batch once it is stored.
     type Stored: Send;
 
-    /// Settles `commands` (at most [`BATCH_MAX`]) in one transaction.
-    async fn settle_together(&self, commands: Vec<C>) -> Result<Self::Stored, StoreError>;
+    /// Settles `commands` (at most [`BATCH_MAX`]) in one transaction, and ends `turn` once the next batch may begin: when this
+    /// one is stored, or when what that one sees of it can only be what is stored.
+    async fn settle_together(&self, commands: Vec<C>, turn: Turn) -> Result<Self::Stored, StoreError>;
 
     /// One outcome for each command of a batch that is stored, in order; further batches are being settled meanwhile.
     async fn outcomes(&self, stored: Self::Stored) -> Result<Vec<C::Outcome>, StoreError>;
+}
+
+/// The turn of a batch in its lane: the next one begins when it ends, which it does by itself when it is dropped. That of a batch
+/// that is in no lane ends without consequences.
+#[derive(Debug, Default)]
+pub struct Turn(Option<OwnedSemaphorePermit>);
+
+impl Turn {
+    /// Lets the next batch begin.
+    pub fn end(self) {
+        drop(self.0);
+    }
 }
 
 /// A command and the handler that waits for its outcome.
@@ -229,44 +242,27 @@ impl<C: Queued> Queue<C> {
     }
 }
 
-/// A batch that is stored, with those who wait for its outcomes.
-struct Unanswered<C: Queued, Stored> {
-    replies: Vec<Reply<C::Outcome>>,
-    stored: Stored,
-}
-
 impl<C: Queued> Lane<C> {
     /// Settles batches by `store` until every [`Queue`] is dropped and nothing waits, each while those before it are answered.
     ///
     /// A batch that fails or panics is answered [`QueueError::Unknown`] and reported to `observer`; the lane goes on.
     pub async fn drain<S: Settles<C>>(mut self, store: &S, observer: &dyn LaneObserver) {
-        let mut answers = FuturesUnordered::new();
-        while let Some(settled) = beside(&mut answers, self.settle_next(store, observer)).await {
-            while ANSWERS_MAX <= answers.len() {
-                answers.next().await;
+        let turns = Arc::new(Semaphore::new(1));
+        let mut begun = FuturesUnordered::new();
+        while let Some((turn, batch)) = beside(&mut begun, self.next(&turns)).await {
+            begun.push(settle(store, observer, turn, batch));
+            while ANSWERS_MAX < begun.len() {
+                begun.next().await;
             }
-            answers.extend(settled.map(|batch| answer(store, observer, batch)));
         }
-        while answers.next().await.is_some() {}
+        while begun.next().await.is_some() {}
     }
 
-    /// Settles what waits, or the next command; none when nothing will come. A batch that was not stored is answered.
-    async fn settle_next<S: Settles<C>>(
-        &mut self,
-        store: &S,
-        observer: &dyn LaneObserver,
-    ) -> Option<Option<Unanswered<C, S::Stored>>> {
+    /// What waits when it is its turn, or the next command; none when nothing will come.
+    async fn next(&mut self, turns: &Arc<Semaphore>) -> Option<(Turn, Vec<Waiting<C>>)> {
+        let turn = Arc::clone(turns).acquire_owned().await.expect("turns are never closed");
         let first = self.first().await?;
-        let (commands, replies): (Vec<_>, Vec<_>) =
-            self.batch_of(first).into_iter().map(|Waiting { command, reply }| (command, reply)).unzip();
-        let settled = catching_panics(store.settle_together(commands)).await;
-        Some(match reported(observer, replies.len(), settled) {
-            Some(stored) => Some(Unanswered { replies, stored }),
-            None => {
-                dismiss(replies);
-                None
-            }
-        })
+        Some((Turn(Some(turn)), self.batch_of(first)))
     }
 
     /// The command that waits, or the next one; none when every [`Queue`] is dropped and nothing waits.
@@ -306,13 +302,13 @@ enum Came<C: Queued> {
     Bulk(Waiting<C>),
 }
 
-/// Answers a batch that is stored.
-async fn answer<C: Queued, S: Settles<C>>(
-    store: &S,
-    observer: &dyn LaneObserver,
-    Unanswered { replies, stored }: Unanswered<C, S::Stored>,
-) {
+/// Settles a batch, and answers it.
+async fn settle<C: Queued, S: Settles<C>>(store: &S, observer: &dyn LaneObserver, turn: Turn, batch: Vec<Waiting<C>>) {
+    let (commands, replies): (Vec<_>, Vec<_>) =
+        batch.into_iter().map(|Waiting { command, reply }| (command, reply)).unzip();
     let count = replies.len();
+    let settled = catching_panics(store.settle_together(commands, turn)).await;
+    let Some(stored) = reported(observer, count, settled) else { return dismiss(replies) };
     let completing = async {
         let outcomes = store.outcomes(stored).await?;
         assert_eq!(outcomes.len(), count, "a settlement has one outcome for each command");

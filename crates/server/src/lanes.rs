@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use domain::clock::Timestamp;
 use domain::economy::{Batch, EconomyStore, LaneObserver, Settlement};
 use domain::lobbies::{LobbyTransition, PlayBatch, PlaySettlement, PlayStore, Rank, WantedRank};
+use domain::queue::Turn;
 use domain::store::{StoreError, causes};
 use metrics::Histogram;
 
@@ -76,9 +77,9 @@ impl EconomyStore for Timed<dyn EconomyStore> {
 
 #[async_trait]
 impl PlayStore for Timed<dyn PlayStore> {
-    async fn settle_play(&self, batch: &PlayBatch) -> Result<PlaySettlement, StoreError> {
+    async fn settle_play(&self, batch: &PlayBatch, turn: Turn) -> Result<PlaySettlement, StoreError> {
         let begun = Instant::now();
-        let settled = self.store.settle_play(batch).await;
+        let settled = self.store.settle_play(batch, turn).await;
         self.note(batch.commands().len(), begun.elapsed(), settled.is_err());
         settled
     }

@@ -12,6 +12,7 @@ use domain::players::{
     BanCommand, BanOutcome, EraseCommand, EraseOutcome, IdentityDigest, MergeCommand, MergeRefusal, Merged,
     PlayerStore, UnknownPlayer,
 };
+use domain::queue::Turn;
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
 use domain::webhooks::{Assignment, AttemptReport, Endpoint, Outbox, TakeDue};
@@ -88,7 +89,7 @@ impl EconomyStore for FaultyStore {
 
 #[async_trait]
 impl PlayStore for FaultyStore {
-    async fn settle_play(&self, batch: &PlayBatch) -> Result<PlaySettlement, StoreError> {
+    async fn settle_play(&self, batch: &PlayBatch, turn: Turn) -> Result<PlaySettlement, StoreError> {
         self.chaos.trace.note(format!("  {}: settles {} plays", self.who, batch.commands().len()));
         if let Some(memory) = &self.opened.memory
             && self.chaos.dice.chance(self.chaos.weather().races)
@@ -96,7 +97,7 @@ impl PlayStore for FaultyStore {
             drop(memory.decide_play_for_nothing(batch));
             self.chaos.pause().await;
         }
-        self.chaos.write(&self.who, self.opened.stores.play.settle_play(batch)).await
+        self.chaos.write(&self.who, self.opened.stores.play.settle_play(batch, turn)).await
     }
 
     async fn ranks(&self, wanted: &[WantedRank]) -> Result<Vec<Option<Rank>>, StoreError> {

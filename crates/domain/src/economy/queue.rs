@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{Batch, Command, EconomyStore, Outcome};
 #[cfg(any(test, feature = "testing"))]
 pub use crate::queue::MockLaneObserver;
-use crate::queue::{self, Queued, Settles};
+use crate::queue::{self, Queued, Settles, Turn};
 pub use crate::queue::{BATCH_MAX, LaneObserver, QUEUE_DEPTH, QueueError};
 use crate::store::StoreError;
 
@@ -32,7 +32,7 @@ struct Ledger(Arc<dyn EconomyStore>);
 impl Settles<Command> for Ledger {
     type Stored = Vec<Outcome>;
 
-    async fn settle_together(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, StoreError> {
+    async fn settle_together(&self, commands: Vec<Command>, _turn: Turn) -> Result<Vec<Outcome>, StoreError> {
         Ok(self.0.settle(&Batch::new(commands)).await?.outcomes)
     }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
-    AttemptId, BoardMode, ConfigurationKey, EventId, LobbyId, LobbyKey, Play, PlayCommand, PlaySnapshot, RankingId,
-    ScoreOperation, Window, WindowId,
+    AttemptId, BoardMode, ConfigurationKey, EventId, Leaderboard, LobbyId, LobbyKey, Play, PlayCommand, PlaySnapshot,
+    RankingId, ScoreOperation, ScoreSubmission, Window, WindowId,
 };
 use crate::economy::{KeyDigest, PlayerKey};
 use crate::queue::BATCH_MAX;
@@ -98,6 +98,31 @@ impl PlayBatch {
         }
         look
     }
+
+    /// Places that the second look will be for, as far as leaderboards known from before tell and have not changed since: who
+    /// remembers them can look for these places together with the first look.
+    pub fn likely_places<'b>(
+        &self,
+        remembered: impl Fn(RealmId, &ConfigurationKey) -> Option<&'b Leaderboard>,
+    ) -> BTreeSet<(RealmId, RankingId, PlayerKey)> {
+        let places = self.commands.iter().filter_map(|command| match &command.action {
+            Play::Score(score) => Some(place_of(command, score, remembered(command.realm, &score.board)?)),
+            Play::Push(_)
+            | Play::Join { .. }
+            | Play::Leave { .. }
+            | Play::Close { .. }
+            | Play::Start(_)
+            | Play::Progress(_)
+            | Play::Finish { .. } => None,
+        });
+        places.collect()
+    }
+}
+
+/// Where a score of `board` puts its player.
+fn place_of(command: &PlayCommand, score: &ScoreSubmission, board: &Leaderboard) -> (RealmId, RankingId, PlayerKey) {
+    let ranking = board.ranking(score.segment.clone().unwrap_or_default(), command.at);
+    (command.realm, ranking.id, player_key(command, &score.player))
 }
 
 /// The player that `command` calls so.
@@ -184,9 +209,32 @@ impl SecondLook {
             }
             Play::Score(score) => {
                 let Some(board) = seen.leaderboard(realm, &score.board) else { return };
-                let ranking = board.ranking(score.segment.clone().unwrap_or_default(), command.at);
-                self.places.insert((realm, ranking.id, player_key(command, &score.player)));
+                self.places.insert(place_of(command, score, board));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_plays::{leaderboard, score};
+    use super::super::{Aggregation, PlaySnapshot};
+    use super::*;
+
+    #[test]
+    fn places_are_likely_where_remembered_leaderboards_put_scores_and_that_is_where_the_second_look_is_for() {
+        let board = leaderboard("board", Aggregation::Latest);
+        let batch = PlayBatch::new(vec![score("board", "ann", 1), score("other", "ben", 2), score("board", "cid", 3)]);
+        let remembered = |_, key: &ConfigurationKey| (*key == board.key).then_some(&board);
+        let likely = batch.likely_places(remembered);
+        let names: Vec<_> = likely.iter().map(|(_, _, player)| player.external_id.as_str()).collect();
+        assert_eq!(names, ["ann", "cid"]);
+        let mut seen = PlaySnapshot::default();
+        for (realm, key) in batch.first_look().leaderboards {
+            let known = (key == board.key).then(|| board.clone());
+            seen.put_leaderboard(realm, key, known);
+        }
+        assert_eq!(batch.second_look(&seen).places, likely);
+        assert_eq!(batch.likely_places(|_, _| None), BTreeSet::new());
     }
 }

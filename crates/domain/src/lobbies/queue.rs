@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{LobbyTransition, Play, PlayBatch, PlayCommand, PlayOutcome, PlaySettlement, PlayStore};
-use crate::queue::{self, LaneObserver, Queued, Settles};
+use crate::queue::{self, LaneObserver, Queued, Settles, Turn};
 use crate::store::StoreError;
 
 /// Where commands are put.
@@ -47,8 +47,8 @@ struct Table {
 impl Settles<PlayCommand> for Table {
     type Stored = PlaySettlement;
 
-    async fn settle_together(&self, commands: Vec<PlayCommand>) -> Result<PlaySettlement, StoreError> {
-        let settlement = self.store.settle_play(&PlayBatch::new(commands)).await?;
+    async fn settle_together(&self, commands: Vec<PlayCommand>, turn: Turn) -> Result<PlaySettlement, StoreError> {
+        let settlement = self.store.settle_play(&PlayBatch::new(commands), turn).await?;
         settlement.transitions.iter().for_each(|transition| self.lobbies.moved(transition));
         Ok(settlement)
     }

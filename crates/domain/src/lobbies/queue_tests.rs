@@ -1,5 +1,6 @@
 //! The lanes of what is played, over a store whose ranks wait at a gate.
 
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::economy::Repeat;
 use crate::players::PlayerId;
-use crate::queue::{MockLaneObserver, QueueError};
+use crate::queue::{MockLaneObserver, QueueError, Turn};
 use crate::store::StoreError;
 
 /// Stores at once, and looks up ranks when the test lets it: none, once the gate is closed for good.
@@ -23,7 +24,7 @@ struct GatedRanks {
 
 #[async_trait]
 impl PlayStore for GatedRanks {
-    async fn settle_play(&self, batch: &PlayBatch) -> Result<PlaySettlement, StoreError> {
+    async fn settle_play(&self, batch: &PlayBatch, _turn: Turn) -> Result<PlaySettlement, StoreError> {
         let count = batch.commands().len();
         *self.settled.lock().unwrap() += count;
         let leaderboard = leaderboard("board", Aggregation::Latest);
@@ -54,11 +55,22 @@ impl PlayStore for GatedRanks {
 
 type Asked = JoinHandle<Result<PlayOutcome, QueueError>>;
 
-/// Scores one after the other on one lane over `store`, whose observer is told of so many failures; each goes as far as it
-/// can before the next.
+/// Scores one after the other on one lane over `store`, each in a batch of its own, whose observer is told of so many failures.
 async fn scored(store: &Arc<GatedRanks>, scores: usize, failures: usize) -> Vec<Asked> {
+    let settled = scores - failures;
+    asked_of(store, scores, settled..=settled, failures).await
+}
+
+/// Scores one after the other on one lane over `store`, whose observer is told of so many batches and failures; each goes as far
+/// as it can before the next.
+async fn asked_of<S: PlayStore + 'static>(
+    store: &Arc<S>,
+    scores: usize,
+    settled: RangeInclusive<usize>,
+    failures: usize,
+) -> Vec<Asked> {
     let mut observer = MockLaneObserver::new();
-    observer.expect_settled().times(scores - failures).return_const(());
+    observer.expect_settled().times(settled).return_const(());
     observer.expect_failed().times(failures).return_const(());
     let (queue, lanes) = PlayQueue::open(1, 10);
     let observer = Arc::new(observer);
@@ -102,4 +114,50 @@ async fn a_score_whose_rank_cannot_be_looked_up_is_answered_unknown_and_the_lane
         assert_eq!(asked.await.unwrap(), Err(QueueError::Unknown));
     }
     assert_eq!(*store.settled.lock().unwrap(), 2);
+}
+
+/// Begins at once, and has stored when the test lets it; ends the turn of a batch before that, or not.
+struct GatedCommits {
+    ends_early: bool,
+    begun: Mutex<usize>,
+    gate: Semaphore,
+}
+
+#[async_trait]
+impl PlayStore for GatedCommits {
+    async fn settle_play(&self, batch: &PlayBatch, turn: Turn) -> Result<PlaySettlement, StoreError> {
+        *self.begun.lock().unwrap() += 1;
+        let turn = if self.ends_early {
+            turn.end();
+            None
+        } else {
+            Some(turn)
+        };
+        self.gate.acquire().await.unwrap().forget();
+        drop(turn);
+        let outcomes = vec![Err(PlayRefusal::PlayerNotFound); batch.commands().len()];
+        Ok(PlaySettlement { outcomes, ..PlaySettlement::default() })
+    }
+
+    async fn ranks(&self, _wanted: &[WantedRank]) -> Result<Vec<Option<Rank>>, StoreError> {
+        unreachable!("nothing has a rank here")
+    }
+
+    async fn sweep_lobbies(&self, _now: Timestamp, _limit: u32) -> Result<Vec<LobbyTransition>, StoreError> {
+        unreachable!("nobody sweeps here")
+    }
+}
+
+#[tokio::test]
+async fn a_batch_begins_when_the_one_before_it_ends_its_turn_or_is_stored() {
+    for (ends_early, begun) in [(true, 3), (false, 1)] {
+        let store = Arc::new(GatedCommits { ends_early, begun: Mutex::new(0), gate: Semaphore::new(0) });
+        let asked = asked_of(&store, 3, 2..=3, 0).await;
+        assert_eq!(*store.begun.lock().unwrap(), begun);
+        assert!(asked.iter().all(|asked| !asked.is_finished()), "nobody is answered before it is stored");
+        store.gate.add_permits(3);
+        for asked in asked {
+            assert_eq!(asked.await.unwrap(), Ok(Err(PlayRefusal::PlayerNotFound)));
+        }
+    }
 }

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::economy::Page;
 use crate::lobbies::BoardId;
 use crate::players::{ExternalId, PlayerId};
+use crate::queue::Turn;
 use crate::store::StoreError;
 use crate::tenancy::RealmId;
 
@@ -72,7 +73,9 @@ pub trait PlayStore: Send + Sync {
     /// - MUST NOT decide anything itself, and MAY ask more than once (after a lost race).
     /// - Returns only after the settlement is durable.
     /// - On `Err` nothing may be assumed: the batch may or may not have been stored.
-    async fn settle_play(&self, batch: &PlayBatch) -> Result<PlaySettlement, StoreError>;
+    /// - MAY end `turn` before that, when whatever the next batch finds out depends on nothing of this one but what is stored: the
+    ///   rows that it would see otherwise are locked, and it makes none that the next one would look for.
+    async fn settle_play(&self, batch: &PlayBatch, turn: Turn) -> Result<PlaySettlement, StoreError>;
 
     /// The ranks of the players of `wanted` places, as they are by now, whatever became of the places since; `None` for who is
     /// no longer in the ranking. What is looked up in one realm is of one view of it.

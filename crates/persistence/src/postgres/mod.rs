@@ -1,7 +1,7 @@
 //! The store for many processes: a PostgreSQL database, spoken to by a client in pure Rust.
 //!
 //! Any number of servers share one database. What keeps them from each other's toes is in the database: locked player rows,
-//! unique indexes, and the version that an update of an account names. Nothing here remembers anything between
+//! unique indexes, and the version that an update of an account names. Nothing is decided by what was remembered between
 //! transactions. Must not know what is decided (the domain's) nor how SQLite does the same things.
 
 mod address;
@@ -34,6 +34,7 @@ pub use migrations::Migrations;
 
 use crate::migrations::MigrationError;
 use crate::observer::{PoolState, StoreObserver, Unobserved};
+use lobbies::remembered::RememberedBoards;
 use pool::Connections;
 
 /// How the store uses its database.
@@ -66,6 +67,7 @@ pub struct PostgresStore {
     lanes: Connections,
     readers: Connections,
     couriers: Connections,
+    boards: RememberedBoards,
     bell: Bell,
 }
 
@@ -95,6 +97,7 @@ impl PostgresStore {
             lanes: connections(lanes)?,
             readers: connections(readers)?,
             couriers: connections(webhooks::CONNECTIONS)?,
+            boards: RememberedBoards::default(),
             bell: Bell::default(),
         })
     }

@@ -62,7 +62,7 @@ const STATEMENTS: &[Statement] = statements! {
     sweep::{FindDue, LockDue},
     lobby_reads::{FindLobbies, ParticipantsOf, PageOfLobbies, PageOfLiveLobbies},
     records::{CountPlay, LobbiesOf, RankingsOf, LobbiesOfTwo, RankingsOfTwo},
-    ranking::{LockRankings, FindRankings, FindPlaces, UpsertPlaces, DeletePlaces},
+    ranking::{LockRankings, FindRankings, FindPlaces, FindNamedPlaces, UpsertPlaces, DeletePlaces},
     blocks::{
         CountInBlocks, CountInSections, FindCuts, FindBlocksBefore, FindSectionsBefore, UpsertBlocks, UpsertSections,
         DeleteBlock, DeleteSection,

@@ -11,6 +11,7 @@ use domain::ids::Ids;
 use domain::keys::{KeyChange, KeyId, KeyRecord, MintedKey, PermissionSet};
 use domain::limits::KeyLimits;
 use domain::lobbies::{BoardMode, PlayBatch};
+use domain::queue::Turn;
 use domain::webhooks::{
     AttemptOutcome, DeliveryQuery, DeliveryStatus, Dialect, DisabledReason, EndpointEdit, EndpointRefusal, EventName,
     EventNames, FeedPosition, NewEndpoint, ReplayRange, Sealed, TakeDue, Verdict,
@@ -420,7 +421,7 @@ fn what_becomes_of_lobbies_is_told_by_whoever_stores_it() {
         let duel = event("duel", BoardMode::LobbyMatched);
         world.stores.events.create_event(&new_event(realm, &duel)).await.expect("works").expect("a new key");
         let started = PlayBatch::new(vec![start("duel", "a").in_realm(realm)]);
-        assert!(play.settle_play(&started).await.expect("works").outcomes.iter().all(Result::is_ok));
+        assert!(play.settle_play(&started, Turn::default()).await.expect("works").outcomes.iter().all(Result::is_ok));
         assert!(world.stores.outbox.rung().now_or_never().is_some());
         play.sweep_lobbies(at(8 * DAY), 10).await.expect("works");
         assert!(world.stores.outbox.rung().now_or_never().is_some());
@@ -433,7 +434,7 @@ fn what_becomes_of_lobbies_is_told_by_whoever_stores_it() {
         let group = event("group", BoardMode::LobbyMatched);
         world.stores.events.create_event(&new_event(realm, &group)).await.expect("works").expect("a new key");
         let pushed = PlayBatch::new(vec![push("group", "k", &["b", "c"]).in_realm(realm)]);
-        assert!(play.settle_play(&pushed).await.expect("works").outcomes.iter().all(Result::is_ok));
+        assert!(play.settle_play(&pushed, Turn::default()).await.expect("works").outcomes.iter().all(Result::is_ok));
         assert!(3 < feed(&world).await.len());
     });
 }

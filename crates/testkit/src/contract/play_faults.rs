@@ -2,6 +2,7 @@
 //! on. Like [`super::faults`], no clause of the contract but what all databases have in common.
 
 use domain::lobbies::{Aggregation, Attempt, BoardMode, LobbyId, PlayBatch, PlayCommand, RankingId, Segment};
+use domain::queue::Turn;
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
 
@@ -82,12 +83,12 @@ pub async fn a_fault_stores_nothing_of_play(
     let seen = everything_seen(&world, &before).await;
     hurt().await;
     let batch = PlayBatch::new(everything(&before, world.realm));
-    let failed = world.stores.play.settle_play(&batch).await;
+    let failed = world.stores.play.settle_play(&batch, Turn::default()).await;
     assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{fault}: {failed:?}");
     assert_eq!(everything_seen(&world, &before).await, seen, "{fault}");
 
     mended().await;
-    let settled = world.stores.play.settle_play(&batch).await.expect("the store goes on");
+    let settled = world.stores.play.settle_play(&batch, Turn::default()).await.expect("the store goes on");
     assert!(settled.outcomes.iter().all(Result::is_ok), "{fault}: {:?}", settled.outcomes);
     let [board, cup] = before.rankings;
     assert_eq!(world.top(board, 9).await.players, 2, "{fault}");
@@ -107,7 +108,7 @@ mod tests {
         crate::contract::run(MemoryFixture::create(), async |world: World| {
             let before = prepare(&world).await;
             let batch = PlayBatch::new(everything(&before, world.realm));
-            let settled = world.stores.play.settle_play(&batch).await.expect("the store works");
+            let settled = world.stores.play.settle_play(&batch, Turn::default()).await.expect("the store works");
             assert!(settled.outcomes.iter().all(Result::is_ok), "{:?}", settled.outcomes);
             let lists = [
                 settled.new_players.len(),

@@ -7,6 +7,7 @@ use domain::lobbies::{
     LobbyTransition, PlayAnswer, PlayBatch, PlayOutcome, PlaySettlement, Rank, RankedPlayer, Ranking, RankingId,
     RankingPage, RankingSlice, Score,
 };
+use domain::queue::Turn;
 use domain::tenancy::RealmId;
 
 use super::lives::start;
@@ -66,7 +67,7 @@ impl Stores {
 
     /// Settles `batch`, and looks up the ranks that it wants.
     pub async fn settle_play(&self, batch: &PlayBatch) -> PlaySettlement {
-        let stored = self.play.settle_play(batch).await.expect("the store works");
+        let stored = self.play.settle_play(batch, Turn::default()).await.expect("the store works");
         stored.ranked(&*self.play).await.expect("the store works")
     }
 

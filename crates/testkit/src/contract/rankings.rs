@@ -9,6 +9,7 @@ use domain::lobbies::{
     Aggregation, BoardMode, Leaderboard, Place, PlayAnswer, PlayBatch, PlayRefusal, Rank, RankedPlayer, RankingId,
     RankingPage, RankingSlice, ResetCadence, Score, SortOrder,
 };
+use domain::queue::Turn;
 use domain::tenancy::RealmId;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -16,6 +17,7 @@ use tokio::time::timeout;
 use super::play_ways::{ranks, scored, second, started};
 use super::{Stores, World};
 use crate::commands::credit;
+use crate::lanes::start_play_lanes;
 use crate::lives::merge;
 use crate::play_drafts::{PlayDraft, exact_score, increment, leaderboard, points, score, start};
 use crate::tenants::external_id;
@@ -86,7 +88,7 @@ pub async fn ranks_are_those_of_now_whatever_became_of_the_places(world: World) 
     players(&world.stores, world.realm, 4).await;
     let drafts = [score("board", "p0", 3), score("board", "p1", 5), score("other", "p1", 1), score("board", "p2", 7)];
     let batch = PlayBatch::new(drafts.iter().map(|draft| draft.in_realm(world.realm)).collect());
-    let stored = world.stores.play.settle_play(&batch).await.expect("the store works");
+    let stored = world.stores.play.settle_play(&batch, Turn::default()).await.expect("the store works");
     let unanswered = stored.outcomes.iter().map(|outcome| scored(outcome.as_ref().expect("it is not refused")).2);
     assert!(unanswered.eq([None; 4]), "nothing is looked up before the batch is stored");
     let ranks = async || world.stores.play.ranks(&stored.ranks).await.expect("the store works");
@@ -304,6 +306,39 @@ pub async fn concurrent_scores_add_up_and_rank(world: World) {
         let entry = page.entries.iter().find(|entry| entry.external_id.as_str() == name).expect("everybody scored");
         assert_eq!(entry.place.order_key, -sum * 1_000, "{name}");
     }
+}
+
+/// Batches of one lane that begin while others are on their way to the disk lose nothing of them: sums are exact, and groups are
+/// full before the next one is made.
+pub async fn batches_of_a_lane_see_those_before_them(world: World) {
+    const PLAYERS: usize = 8;
+    let board = board(&world, "board", |board| board.definition.aggregation = Aggregation::Sum).await;
+    let race = world.add_event("race", BoardMode::Grouped, |_| {}).await;
+    players(&world.stores, world.realm, PLAYERS).await;
+    let queue = start_play_lanes(&world.stores.play, 1);
+    let mut playing = JoinSet::new();
+    for turn in 0..40 {
+        for player in 0..PLAYERS {
+            let (queue, realm) = (queue.clone(), world.realm);
+            let plays = [
+                score("board", &format!("p{player}"), 1).in_realm(realm),
+                start("race", &format!("newcomer-{turn}-{player}")).in_realm(realm),
+            ];
+            playing.spawn(async move {
+                for play in plays {
+                    assert!(queue.submit(play).await.is_ok_and(|outcome| outcome.is_ok()));
+                }
+            });
+        }
+        tokio::task::yield_now().await;
+    }
+    timeout(STUCK, playing.join_all()).await.expect("nobody waits for ever");
+    let page = world.top(board.ranking(domain::lobbies::Segment::default(), second(0)).id, 100).await;
+    let sums: Vec<i64> = page.entries.iter().map(|entry| entry.place.order_key).collect();
+    assert_eq!(sums, [-40_000; PLAYERS]);
+    let groups = world.stores.lobbies(world.realm, race.id, None, second(1)).await;
+    assert!(groups.iter().all(|group| group.players == 4), "{groups:?}");
+    assert_eq!(groups.len(), 40 * PLAYERS / 4);
 }
 
 /// A score under a key counts once, also at two handles and across a reopen, and is answered with what it came to.

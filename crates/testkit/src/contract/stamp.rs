@@ -308,6 +308,7 @@ macro_rules! store_contract {
                 segments_and_periods_are_ranked_apart,
                 a_ranking_without_somebody_is_empty_around_them,
                 concurrent_scores_add_up_and_rank,
+                batches_of_a_lane_see_those_before_them,
                 a_repeated_score_counts_once,
                 keys_of_scores_are_of_their_realm_and_operation,
             }

@@ -241,7 +241,7 @@ async fn one_request_may_be_spelt_in_many_ways_and_another_is_another() {
 #[actix_web::test]
 async fn a_start_whose_outcome_is_unknown_asks_to_be_repeated() {
     let mut play = MockPlayStore::new();
-    play.expect_settle_play().returning(|_| Err(StoreError::unavailable("secret cause")));
+    play.expect_settle_play().returning(|_, _| Err(StoreError::unavailable("secret cause")));
     let reply = World { play, ..World::default() }.start().await.send(post(START, "{}")).await;
     assert_eq!((reply.status, reply.code().as_str(), reply.header("retry-after")), (503, "unavailable", Some("1")));
     assert!(!reply.body.contains("secret cause"));

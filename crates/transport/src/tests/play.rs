@@ -163,7 +163,7 @@ pub(super) type Asked = Arc<Mutex<Vec<PlayCommand>>>;
 pub(super) fn answering(outcome: PlayOutcome) -> (World, Asked) {
     let asked = Asked::default();
     let (mut play, noted) = (MockPlayStore::new(), asked.clone());
-    play.expect_settle_play().returning(move |batch| {
+    play.expect_settle_play().returning(move |batch, _| {
         noted.lock().unwrap().extend(batch.commands().iter().cloned());
         let outcomes = batch.commands().iter().map(|_| outcome.clone()).collect();
         Ok(PlaySettlement { outcomes, ..PlaySettlement::default() })

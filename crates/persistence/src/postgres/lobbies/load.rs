@@ -1,7 +1,8 @@
 //! Loads what a batch must see: its first look with its players locked, then what that leads to, its lobbies locked.
 //!
 //! Whatever is read before its lock is held is only where to look next. Of players this is nothing: their lock is the first
-//! statement. Lobbies are found in many ways, so they are locked when all of them are known, and what they protect is read
+//! statement. Where they are in rankings is looked for together with it, when the rankings follow from leaderboards that are
+//! remembered; if those have changed, it is looked for once more. Lobbies are found in many ways, so they are locked when all of them are known, and what they protect is read
 //! after that: players in them, and the attempts that were played in them once more. Places in rankings and attempts outside
 //! of lobbies are protected by their player's lock.
 
@@ -11,12 +12,13 @@ use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use domain::economy::{KeyDigest, PlayerKey};
 use domain::lobbies::{
-    Attempt, AttemptId, ConfigurationKey, EventId, FirstLook, Lobby, LobbyId, LobbyKey, LobbyStatus, PlayBatch,
+    Attempt, AttemptId, ConfigurationKey, EventId, FirstLook, Lobby, LobbyId, LobbyKey, LobbyStatus, Place, PlayBatch,
     PlaySnapshot, RankingId, ScoreRequestKey, SecondLook, Window, WindowId,
 };
 use domain::players::{ExternalId, Player, PlayerId};
 use domain::tenancy::RealmId;
 
+use super::remembered::RememberedBoards;
 use super::{attempts, configuration, lobby, ranking, requests};
 use crate::postgres::attempts::{TransactionId, transaction_id};
 use crate::postgres::players;
@@ -26,18 +28,21 @@ use crate::postgres::webhooks::endpoints;
 pub(super) async fn snapshot(
     connection: &AsyncPgConnection,
     batch: &PlayBatch,
+    remembered: &RememberedBoards,
 ) -> QueryResult<(TransactionId, PlaySnapshot)> {
     let realms: BTreeSet<RealmId> = batch.commands().iter().map(|command| command.realm).collect();
     let mut seen = PlaySnapshot::default();
     let first = batch.first_look();
+    let likely = remembered.likely_places(batch);
     let mut transaction = TransactionId::default();
     let mut found: HashMap<RealmId, Found> = HashMap::new();
     for realm in &realms {
-        let wanted = FirstOfRealm::of(&first, *realm);
+        let wanted = FirstOfRealm::of(&first, &likely, *realm);
         let (id, of_realm) = wanted.load(connection, &mut seen).await?;
         transaction = id;
         found.insert(*realm, of_realm);
     }
+    remembered.put(&first, &seen);
     let second = batch.second_look(&seen);
     for realm in &realms {
         let found = found.remove(realm).unwrap_or_default();
@@ -56,12 +61,16 @@ struct FirstOfRealm {
     starts: Vec<KeyDigest>,
     requests: Vec<ScoreRequestKey>,
     lobby_keys: Vec<LobbyKey>,
+    /// What the second look will be for, most likely.
+    likely: Vec<(RankingId, ExternalId)>,
 }
 
 /// What the first look in one realm leads to.
 #[derive(Default)]
 struct Found {
     players: HashMap<ExternalId, PlayerId>,
+    /// Those places that were looked for already.
+    places: HashMap<(RankingId, ExternalId), Option<Place>>,
     attempts: Vec<Attempt>,
     lobbies: BTreeSet<LobbyId>,
 }
@@ -72,7 +81,8 @@ fn of_realm<'a, T: Clone + 'a>(all: impl IntoIterator<Item = &'a (RealmId, T)>, 
 }
 
 impl FirstOfRealm {
-    fn of(look: &FirstLook, realm: RealmId) -> Self {
+    fn of(look: &FirstLook, likely: &BTreeSet<(RealmId, RankingId, PlayerKey)>, realm: RealmId) -> Self {
+        let likely = likely.iter().filter(|(of, _, _)| *of == realm);
         let players = look.players.iter().filter(|key| key.realm == realm);
         Self {
             realm,
@@ -83,6 +93,7 @@ impl FirstOfRealm {
             starts: of_realm(&look.starts, realm),
             requests: look.requests.iter().filter(|key| key.realm == realm).copied().collect(),
             lobby_keys: of_realm(&look.lobby_keys, realm),
+            likely: likely.map(|(_, ranking, key)| (*ranking, key.external_id.clone())).collect(),
         }
     }
 
@@ -93,9 +104,10 @@ impl FirstOfRealm {
     ) -> QueryResult<(TransactionId, Found)> {
         let realm = self.realm;
         // In this order on the wire: what is polled first is sent first. Only the lock has to be first.
-        let (locked, events, leaderboards, attempts, requests, lobby_keys, told, transaction) = tokio::try_join!(
+        let (locked, likely, events, leaderboards, attempts, requests, lobby_keys, told, transaction) = tokio::try_join!(
             biased;
             players::lock(connection, realm, &self.players),
+            ranking::places_of_named(connection, realm, &self.likely),
             configuration::events_by_key(connection, realm, &self.events),
             configuration::leaderboards_by_key(connection, realm, &self.leaderboards),
             attempts::find(connection, realm, &self.attempts, &self.starts),
@@ -141,7 +153,8 @@ impl FirstOfRealm {
             seen.put_lobby_key(realm, key, lobby);
         }
         let lobbies = lobby_keys.into_values().collect();
-        Ok((transaction, Found { players: known, attempts, lobbies }))
+        let places = self.likely.into_iter().zip(likely).collect();
+        Ok((transaction, Found { players: known, places, attempts, lobbies }))
     }
 }
 
@@ -177,15 +190,23 @@ impl SecondOfRealm {
         self,
         connection: &AsyncPgConnection,
         first: &FirstLook,
-        found: Found,
+        mut found: Found,
         seen: &mut PlaySnapshot,
     ) -> QueryResult<()> {
         let realm = self.realm;
+        let mut left = Vec::new();
+        for (ranking, external_id) in self.places {
+            let key = (ranking, external_id);
+            match found.places.remove(&key) {
+                Some(place) => seen.put_place(realm, ranking, PlayerKey { realm, external_id: key.1 }, place),
+                None => left.push(key),
+            }
+        }
         let known = |external_id: &ExternalId| found.players.get(external_id).copied();
         // Who has no row is nowhere.
         let members: Vec<_> =
             self.memberships.iter().filter_map(|(name, window)| Some((known(name)?, *window))).collect();
-        let placed: Vec<_> = self.places.iter().filter_map(|(ranking, name)| Some((*ranking, known(name)?))).collect();
+        let placed: Vec<_> = left.iter().filter_map(|(ranking, name)| Some((*ranking, known(name)?))).collect();
         let (memberships, open, rankings, places) = tokio::try_join!(
             lobby::memberships(connection, realm, &members),
             lobby::open(connection, realm, &self.open),
@@ -235,7 +256,7 @@ impl SecondOfRealm {
             seen.put_ranking(realm, id, ranking);
         }
         let mut places: HashMap<_, _> = placed.into_iter().zip(places).collect();
-        for (ranking, external_id) in self.places {
+        for (ranking, external_id) in left {
             let place = known(&external_id).and_then(|player| places.remove(&(ranking, player))).flatten();
             seen.put_place(realm, ranking, PlayerKey { realm, external_id }, place);
         }

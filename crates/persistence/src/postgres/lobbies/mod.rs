@@ -17,12 +17,14 @@ mod ranking_tests;
 pub(super) mod ranks;
 pub(super) mod reads;
 pub(super) mod records;
+pub(super) mod remembered;
 pub(super) mod requests;
 mod save;
 pub(super) mod sections;
 pub(super) mod sweep;
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 use domain::clock::Timestamp;
@@ -33,6 +35,7 @@ use domain::lobbies::{
     RankingReads, RankingSlice, WantedRank,
 };
 use domain::players::{ExternalId, PlayerId};
+use domain::queue::Turn;
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
 use scoped_futures::ScopedFutureExt;
@@ -41,10 +44,11 @@ use super::PostgresStore;
 
 #[async_trait]
 impl PlayStore for PostgresStore {
-    async fn settle_play(&self, batch: &PlayBatch) -> Result<PlaySettlement, StoreError> {
+    async fn settle_play(&self, batch: &PlayBatch, turn: Turn) -> Result<PlaySettlement, StoreError> {
+        let turn = Mutex::new(turn);
         let write = self.lanes.write(
-            |connection| load::snapshot(connection, batch).scope_boxed(),
-            |connection, before| save::decided(connection, batch, before).scope_boxed(),
+            |connection| load::snapshot(connection, batch, &self.boards).scope_boxed(),
+            |connection, before| save::decided(connection, batch, before, &turn).scope_boxed(),
             |connection, settlement| save::is_kept(connection, settlement).scope_boxed(),
         );
         let settlement = write.await?;

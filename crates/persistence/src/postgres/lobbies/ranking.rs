@@ -11,7 +11,7 @@ use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Timestamp;
 use domain::lobbies::{Place, PlaceChange, Ranking, RankingId};
-use domain::players::PlayerId;
+use domain::players::{ExternalId, PlayerId};
 use domain::tenancy::RealmId;
 use uuid::Uuid;
 
@@ -59,6 +59,24 @@ statement! {
         CROSS JOIN LATERAL (
             SELECT order_key, achieved_at FROM ranking_entries
             WHERE realm = $1 AND ranking = wanted.ranking AND player = wanted.player LIMIT 1
+        ) AS entry"
+}
+
+statement! {
+    /// Where players with these studio's ids are in rankings, each with its number among the wanted ones (from 1), and who they
+    /// are.
+    FindNamedPlaces<'a> {
+        realm: i64 => BigInt, rankings: Vec<Uuid> => Array<SqlUuid>, external_ids: Vec<&'a str> => Array<Text>,
+    }
+    -> (BigInt, BigInt, BigInt, SqlUuid)
+    = "SELECT wanted.number, entry.order_key, entry.achieved_at, named.id
+        FROM unnest($2, $3) WITH ORDINALITY AS wanted (ranking, external_id, number)
+        CROSS JOIN LATERAL (
+            SELECT id FROM players WHERE realm = $1 AND external_id = wanted.external_id LIMIT 1
+        ) AS named
+        CROSS JOIN LATERAL (
+            SELECT order_key, achieved_at FROM ranking_entries
+            WHERE realm = $1 AND ranking = wanted.ranking AND player = named.id LIMIT 1
         ) AS entry"
 }
 
@@ -146,6 +164,28 @@ pub(super) async fn places(
         Some(Place { order_key, achieved_at: time(achieved_at), player: *player })
     });
     Ok(places.collect())
+}
+
+/// Where those of `wanted` are that are in their ranking at all. It stays true while the lock of the player is held.
+pub(super) async fn places_of_named(
+    mut connection: &AsyncPgConnection,
+    realm: RealmId,
+    wanted: &[(RankingId, ExternalId)],
+) -> QueryResult<Vec<Option<Place>>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let statement = FindNamedPlaces {
+        realm: realm.0,
+        rankings: wanted.iter().map(|(ranking, _)| ranking.0).collect(),
+        external_ids: wanted.iter().map(|(_, external_id)| external_id.as_str()).collect(),
+    };
+    let rows: Vec<(i64, i64, i64, StoredUuid)> = statement.load(&mut connection).await?;
+    let mut found: BTreeMap<i64, (i64, i64, StoredUuid)> = rows
+        .into_iter()
+        .map(|(number, order_key, achieved_at, player)| (number, (order_key, achieved_at, player)))
+        .collect();
+    Ok((1..).zip(wanted).map(|(number, _)| found.remove(&number).map(place)).collect())
 }
 
 /// A place as rows say it.

@@ -18,80 +18,78 @@ use super::ranking;
 use crate::postgres::statement::statement;
 
 statement! {
-    /// Of places, each with another of its ranking that is not after it: how many entries are between their sections; whether
+    /// Of places, in their order, each with the one before it in its ranking: how many entries are between their sections; whether
     /// these are the same one; how many entries are between their blocks, or, in different sections, between the start of its
     /// section and its block; how many are before it in its block; of a last place, how many are from the beginning of its
-    /// section on; and whether its player is there. Each with its number among the wanted places (from 1).
+    /// section on; and whether its player is there. Before the first one is the beginning of its ranking. Each with its number
+    /// among the wanted places (from 1).
     CountBetween {
-        realm: i64 => BigInt, rankings: Vec<Uuid> => Array<SqlUuid>, order_keys_before: Vec<i64> => Array<BigInt>,
-        achieved_at_before: Vec<i64> => Array<BigInt>, players_before: Vec<Uuid> => Array<SqlUuid>,
-        order_keys: Vec<i64> => Array<BigInt>, achieved_at: Vec<i64> => Array<BigInt>,
-        players: Vec<Uuid> => Array<SqlUuid>, are_last: Vec<bool> => Array<Bool>,
+        realm: i64 => BigInt, rankings: Vec<Uuid> => Array<SqlUuid>, order_keys: Vec<i64> => Array<BigInt>,
+        achieved_at: Vec<i64> => Array<BigInt>, players: Vec<Uuid> => Array<SqlUuid>,
     }
     -> (BigInt, BigInt, Bool, BigInt, BigInt, Nullable<BigInt>, Bool)
-    = concat!("SELECT wanted.number, between_sections.entries, since.is_same, between_blocks.entries, within.entries,
-            CASE WHEN wanted.is_last THEN (
-                SELECT sum(entries)::bigint FROM ranking_sections
-                WHERE realm = $1 AND ranking = wanted.ranking AND (", in_order!(), ") >= (", in_order!("section"), ")
-            ) END, coalesce(found.order_key = wanted.order_key AND found.achieved_at = wanted.achieved_at, false)
-        FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY AS wanted (
-            ranking, order_key_before, achieved_at_before, player_before, order_key, achieved_at, player, is_last, number
+    = concat!("WITH located AS (
+            SELECT wanted.number, wanted.ranking, ", in_order!("wanted"), ",
+                section.order_key AS section_key, section.achieved_at AS section_at, section.player AS section_player,
+                block.order_key AS block_key, block.achieved_at AS block_at, block.player AS block_player,
+                coalesce(lag(section.order_key) OVER in_ranking, -9223372036854775808) AS section_key_before,
+                coalesce(lag(section.achieved_at) OVER in_ranking, -9223372036854775808) AS section_at_before,
+                coalesce(lag(section.player) OVER in_ranking, '00000000-0000-0000-0000-000000000000')
+                    AS section_player_before,
+                coalesce(lag(block.order_key) OVER in_ranking, -9223372036854775808) AS block_key_before,
+                coalesce(lag(block.achieved_at) OVER in_ranking, -9223372036854775808) AS block_at_before,
+                coalesce(lag(block.player) OVER in_ranking, '00000000-0000-0000-0000-000000000000')
+                    AS block_player_before,
+                lead(wanted.number) OVER in_ranking IS NULL AS is_last
+            FROM unnest($2, $3, $4, $5) WITH ORDINALITY AS wanted (ranking, order_key, achieved_at, player, number)
+            CROSS JOIN LATERAL (", part_of!(
+                "ranking_sections", "wanted.order_key, wanted.achieved_at, wanted.player", "wanted.ranking"
+            ), "
+            ) AS section
+            CROSS JOIN LATERAL (", part_of!(
+                "ranking_blocks", "wanted.order_key, wanted.achieved_at, wanted.player", "wanted.ranking"
+            ), "
+            ) AS block
+            WINDOW in_ranking AS (PARTITION BY wanted.ranking ORDER BY wanted.number)
+        ), since AS (
+            SELECT *, (section_key_before, section_at_before, section_player_before)
+                = (section_key, section_at, section_player) AS is_same
+            FROM located
         )
-        CROSS JOIN LATERAL (", part_of!(
-            "ranking_sections", "wanted.order_key_before, wanted.achieved_at_before, wanted.player_before",
-            "wanted.ranking"
-        ), "
-        ) AS section_before
-        CROSS JOIN LATERAL (", part_of!(
-            "ranking_sections", "wanted.order_key, wanted.achieved_at, wanted.player", "wanted.ranking"
-        ), "
-        ) AS section
-        CROSS JOIN LATERAL (", part_of!(
-            "ranking_blocks", "wanted.order_key_before, wanted.achieved_at_before, wanted.player_before", "wanted.ranking"
-        ), "
-        ) AS block_before
-        CROSS JOIN LATERAL (", part_of!(
-            "ranking_blocks", "wanted.order_key, wanted.achieved_at, wanted.player", "wanted.ranking"
-        ), "
-        ) AS block
-        CROSS JOIN LATERAL (
-            SELECT is_same, CASE WHEN is_same THEN block_before.order_key ELSE section.order_key END AS order_key,
-                CASE WHEN is_same THEN block_before.achieved_at ELSE section.achieved_at END AS achieved_at,
-                CASE WHEN is_same THEN block_before.player ELSE section.player END AS player
-            FROM (SELECT (", in_order!("section_before"), ") = (", in_order!("section"), ") AS is_same) AS compared
-        ) AS since
+        SELECT since.number, between_sections.entries, since.is_same, between_blocks.entries, within.entries,
+            CASE WHEN since.is_last THEN (
+                SELECT sum(entries)::bigint FROM ranking_sections
+                WHERE realm = $1 AND ranking = since.ranking
+                    AND (", in_order!(), ") >= (since.section_key, since.section_at, since.section_player)
+            ) END, within.is_there
+        FROM since
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(entries), 0)::bigint AS entries FROM ranking_sections
-            WHERE realm = $1 AND ranking = wanted.ranking
-                AND (", in_order!(), ") >= (", in_order!("section_before"), ")
-                AND (", in_order!(), ") < (", in_order!("section"), ")
+            WHERE realm = $1 AND ranking = since.ranking
+                AND (", in_order!(), ") >= (
+                    since.section_key_before, since.section_at_before, since.section_player_before
+                )
+                AND (", in_order!(), ") < (since.section_key, since.section_at, since.section_player)
         ) AS between_sections
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(entries), 0)::bigint AS entries FROM ranking_blocks
-            WHERE realm = $1 AND ranking = wanted.ranking
-                AND (", in_order!(), ") >= (", in_order!("since"), ")
-                AND (", in_order!(), ") < (", in_order!("block"), ")
+            WHERE realm = $1 AND ranking = since.ranking
+                AND (", in_order!(), ") >= (
+                    CASE WHEN since.is_same THEN since.block_key_before ELSE since.section_key END,
+                    CASE WHEN since.is_same THEN since.block_at_before ELSE since.section_at END,
+                    CASE WHEN since.is_same THEN since.block_player_before ELSE since.section_player END
+                )
+                AND (", in_order!(), ") < (since.block_key, since.block_at, since.block_player)
         ) AS between_blocks
         CROSS JOIN LATERAL (
-            SELECT count(*) AS entries FROM ranking_entries
-            WHERE realm = $1 AND ranking = wanted.ranking
-                AND (", in_order!(), ") >= (", in_order!("block"), ")
-                AND (", in_order!(), ") < (", in_order!("wanted"), ")
-        ) AS within
-        LEFT JOIN LATERAL (
-            SELECT order_key, achieved_at FROM ranking_entries
-            WHERE realm = $1 AND ranking = wanted.ranking AND player = wanted.player LIMIT 1
-        ) AS found ON true")
-}
-
-/// A place as it is bound, or one that is before them all.
-type Bound = (i64, i64, Uuid);
-
-/// Before every place.
-const BEFORE_ALL: Bound = (i64::MIN, i64::MIN, Uuid::nil());
-
-fn bound(place: &Place) -> Bound {
-    (place.order_key, place.achieved_at.unix_micros(), place.player.0)
+            SELECT count(*) - count(*) FILTER (WHERE is_it) AS entries, 0 < count(*) FILTER (WHERE is_it) AS is_there FROM (
+                SELECT player = since.player AND order_key = since.order_key AND achieved_at = since.achieved_at AS is_it
+                FROM ranking_entries
+                WHERE realm = $1 AND ranking = since.ranking
+                    AND (", in_order!(), ") >= (since.block_key, since.block_at, since.block_player)
+                    AND (", in_order!(), ") <= (", in_order!("since"), ")
+            ) AS entry
+        ) AS within")
 }
 
 /// A rank, if whoever it is of was where they were looked for.
@@ -116,13 +114,9 @@ pub(super) async fn ranks(
     let statement = CountBetween {
         realm: realm.0,
         rankings: sorted.iter().map(|(ranking, _)| ranking.0).collect(),
-        order_keys_before: before(&sorted).map(|(order_key, _, _)| order_key).collect(),
-        achieved_at_before: before(&sorted).map(|(_, achieved_at, _)| achieved_at).collect(),
-        players_before: before(&sorted).map(|(_, _, player)| player).collect(),
         order_keys: sorted.iter().map(|(_, place)| place.order_key).collect(),
         achieved_at: sorted.iter().map(|(_, place)| place.achieved_at.unix_micros()).collect(),
         players: sorted.iter().map(|(_, place)| place.player.0).collect(),
-        are_last: are_last(&sorted).collect(),
     };
     let rows: Vec<Counted> = statement.load(&mut connection).await?;
     let counted: BTreeMap<i64, _> = rows
@@ -171,19 +165,4 @@ pub(super) async fn ranks_by_now(
 
 fn count(entries: Option<&i64>) -> u64 {
     entries.and_then(|entries| u64::try_from(*entries).ok()).unwrap_or(0)
-}
-
-/// The place before each of these in its ranking.
-fn before(sorted: &[(RankingId, Place)]) -> impl Iterator<Item = Bound> + '_ {
-    let previous = std::iter::once(None).chain(sorted.iter().map(Some));
-    previous.zip(sorted).map(|(previous, (ranking, _))| match previous {
-        Some((same, place)) if same == ranking => bound(place),
-        Some(_) | None => BEFORE_ALL,
-    })
-}
-
-/// Whether each of these is the last one of its ranking.
-fn are_last(sorted: &[(RankingId, Place)]) -> impl Iterator<Item = bool> + '_ {
-    let next = sorted.iter().skip(1).map(Some).chain([None]);
-    sorted.iter().zip(next).map(|((ranking, _), next)| next.is_none_or(|(other, _)| other != ranking))
 }

@@ -3,6 +3,7 @@
 //! overtaken by one that is not.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
@@ -12,6 +13,7 @@ use domain::lobbies::{
     PlaySnapshot, Ranking, ScoreRequest, ScoreRequestKey,
 };
 use domain::players::Player;
+use domain::queue::Turn;
 use domain::tenancy::RealmId;
 use domain::webhooks::OutboxEvent;
 
@@ -77,13 +79,29 @@ pub(super) async fn decided(
     connection: &AsyncPgConnection,
     batch: &PlayBatch,
     before: PlaySnapshot,
+    turn: &Mutex<Turn>,
 ) -> Result<PlaySettlement, Trouble> {
     let settlement = batch.settle(before);
     let now = batch.commands().iter().map(|command| command.at).max().unwrap_or(Timestamp::EPOCH);
     for (realm, part) in by_realm(&settlement) {
         part.store(connection, realm, now).await?;
     }
+    if makes_nothing_to_look_for(&settlement) {
+        // The next batch looks while this one is on its way to the disk.
+        std::mem::take(&mut *turn.lock().unwrap_or_else(PoisonError::into_inner)).end();
+    }
     Ok(settlement)
+}
+
+/// Whether a batch that begins before this one is committed finds all the same: what this one changes is locked, and each record
+/// of a score that it makes can be made only once. A player, lobby or attempt that is new would not be found, and made again.
+fn makes_nothing_to_look_for(settlement: &PlaySettlement) -> bool {
+    let PlaySettlement { new_players, lobbies, participants, early_ends, attempts, .. } = settlement;
+    new_players.is_empty()
+        && lobbies.is_empty()
+        && participants.is_empty()
+        && early_ends.is_empty()
+        && attempts.is_empty()
 }
 
 impl OfRealm<'_> {

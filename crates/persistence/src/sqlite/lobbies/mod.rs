@@ -35,6 +35,7 @@ use domain::lobbies::{
     RankingReads, RankingSlice, WantedRank,
 };
 use domain::players::{ExternalId, PlayerId};
+use domain::queue::Turn;
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
 
@@ -46,7 +47,7 @@ use super::{SqliteStore, connection};
 
 #[async_trait]
 impl PlayStore for SqliteStore {
-    async fn settle_play(&self, batch: &PlayBatch) -> Result<PlaySettlement, StoreError> {
+    async fn settle_play(&self, batch: &PlayBatch, _turn: Turn) -> Result<PlaySettlement, StoreError> {
         let batch = batch.clone();
         let write = move |connection: &mut SqliteConnection| {
             let settlement = settle(connection, &batch)?;

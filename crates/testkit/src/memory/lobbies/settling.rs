@@ -5,6 +5,7 @@ use domain::clock::Timestamp;
 use domain::lobbies::{
     Lobby, LobbyChange, LobbyTransition, PlayBatch, PlaySettlement, PlayStore, Rank, RankingId, WantedRank, transitions,
 };
+use domain::queue::Turn;
 use domain::store::StoreError;
 use domain::tenancy::RealmId;
 use domain::webhooks::occurrences;
@@ -15,7 +16,7 @@ use super::Play;
 
 #[async_trait]
 impl PlayStore for MemoryStore {
-    async fn settle_play(&self, batch: &PlayBatch) -> Result<PlaySettlement, StoreError> {
+    async fn settle_play(&self, batch: &PlayBatch, _turn: Turn) -> Result<PlaySettlement, StoreError> {
         let books = &mut self.lock().books;
         let settlement = batch.settle(books.look(batch));
         books.save_play(&settlement);
