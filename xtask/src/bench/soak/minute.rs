@@ -59,6 +59,11 @@ impl Tally {
         }
     }
 
+    /// How many answers were counted.
+    pub(super) fn count(&self) -> u64 {
+        self.latency_us.len()
+    }
+
     /// Counts something else that went wrong.
     pub(super) fn complain(&mut self, what: String, example: &[u8]) {
         let complaint = self.unintended.entry(what).or_default();
