@@ -184,7 +184,7 @@ impl<C: Queued> Queue<C> {
     /// Puts all of `commands` into their lanes, in order and without waiting for any outcome in between, and waits
     /// for all outcomes, which come back in the order of the commands.
     ///
-    /// Calls take turns, and a batch has few of their commands while others wait ([`BULK_SHARE`]), so a call takes longer then
+    /// Calls take turns, and a batch has few of their commands while others wait, so a call takes longer then
     /// and they do not. A call is refused only as a whole: once its first command was taken in, the others wait for room.
     ///
     /// # Errors

@@ -1,10 +1,10 @@
 //! Loads what a batch must see: its first look with its players locked, then what that leads to, its lobbies locked.
 //!
 //! Whatever is read before its lock is held is only where to look next. Of players this is nothing: their lock is the first
-//! statement. Where they are in rankings is looked for together with it, when the rankings follow from leaderboards that are
-//! remembered; if those have changed, it is looked for once more. Lobbies are found in many ways, so they are locked when all of them are known, and what they protect is read
-//! after that: players in them, and the attempts that were played in them once more. Places in rankings and attempts outside
-//! of lobbies are protected by their player's lock.
+//! statement. Where they are in rankings is looked for together with it, when the rankings follow from leaderboards that
+//! are remembered; if those have changed, it is looked for once more. Lobbies are found in many ways, so they are locked
+//! when all of them are known, and what they protect is read after that: players in them, and the attempts that were played
+//! in them once more. Places in rankings and attempts outside of lobbies are protected by their player's lock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -117,7 +117,8 @@ impl FirstOfRealm {
             transaction_id(connection),
         )?;
         seen.put_wanted(realm, told);
-        let known = locked.iter().map(|player| (player.external_id.clone(), player.id)).collect();
+        let known: HashMap<ExternalId, PlayerId> =
+            locked.iter().map(|player| (player.external_id.clone(), player.id)).collect();
         let mut players: HashMap<ExternalId, Player> =
             locked.into_iter().map(|player| (player.external_id.clone(), player)).collect();
         for external_id in self.players {
@@ -153,7 +154,12 @@ impl FirstOfRealm {
             seen.put_lobby_key(realm, key, lobby);
         }
         let lobbies = lobby_keys.into_values().collect();
-        let places = self.likely.into_iter().zip(likely).collect();
+        // Of those who are locked: somebody else may have made another one since.
+        let places = self.likely.into_iter().zip(likely).map(|((ranking, name), place)| {
+            let place = place.filter(|place| known.get(&name) == Some(&place.player));
+            ((ranking, name), place)
+        });
+        let places = places.collect();
         Ok((transaction, Found { players: known, places, attempts, lobbies }))
     }
 }
