@@ -266,40 +266,29 @@ impl<C: Queued> Lane<C> {
     }
 
     /// The command that waits, or the next one; none when every [`Queue`] is dropped and nothing waits.
-    async fn first(&mut self) -> Option<Came<C>> {
+    async fn first(&mut self) -> Option<Waiting<C>> {
         let (single, bulk) = (pin!(self.single.recv()), pin!(self.bulk.recv()));
         // Both ways in are closed together, when one is: then the other is empty, or gives what is left in it.
         match select(single, bulk).await {
-            Either::Left((Some(single), _)) => Some(Came::Single(single)),
-            Either::Left((None, bulk)) => bulk.await.map(Came::Bulk),
-            Either::Right((Some(bulk), _)) => Some(Came::Bulk(bulk)),
-            Either::Right((None, single)) => single.await.map(Came::Single),
+            Either::Left((Some(first), _)) | Either::Right((Some(first), _)) => Some(first),
+            Either::Left((None, bulk)) => bulk.await,
+            Either::Right((None, single)) => single.await,
         }
     }
 
     /// `first`, and those that wait already: of those that came together only a share, the others as far as there is room.
-    fn batch_of(&mut self, first: Came<C>) -> Vec<Waiting<C>> {
-        let (first, alone, bulk) = match first {
-            Came::Single(first) => (first, false, 0),
-            Came::Bulk(first) => (first, self.single.is_empty(), 1),
-        };
+    fn batch_of(&mut self, first: Waiting<C>) -> Vec<Waiting<C>> {
+        let is_bulk = matches!(first.reply, Reply::Numbered(_, _));
+        let alone = is_bulk && self.single.is_empty();
         let share = if alone { self.bulk_share } else { BULK_SHARE };
         self.bulk_share = if alone { (2 * share).min(BATCH_MAX) } else { BULK_SHARE };
         let mut batch = Vec::with_capacity(BATCH_MAX);
         batch.push(first);
-        batch.extend(std::iter::from_fn(|| self.bulk.try_recv().ok()).take(share - bulk));
+        batch.extend(std::iter::from_fn(|| self.bulk.try_recv().ok()).take(share - usize::from(is_bulk)));
         let room = BATCH_MAX - batch.len();
         batch.extend(std::iter::from_fn(|| self.single.try_recv().ok()).take(room));
         batch
     }
-}
-
-/// A command, by the way that it came in.
-enum Came<C: Queued> {
-    /// By itself.
-    Single(Waiting<C>),
-    /// With many.
-    Bulk(Waiting<C>),
 }
 
 /// Settles a batch, and answers it.

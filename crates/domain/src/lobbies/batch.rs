@@ -105,15 +105,9 @@ impl PlayBatch {
         &self,
         remembered: impl Fn(RealmId, &ConfigurationKey) -> Option<&'b Leaderboard>,
     ) -> BTreeSet<(RealmId, RankingId, PlayerKey)> {
-        let places = self.commands.iter().filter_map(|command| match &command.action {
-            Play::Score(score) => Some(place_of(command, score, remembered(command.realm, &score.board)?)),
-            Play::Push(_)
-            | Play::Join { .. }
-            | Play::Leave { .. }
-            | Play::Close { .. }
-            | Play::Start(_)
-            | Play::Progress(_)
-            | Play::Finish { .. } => None,
+        let places = self.commands.iter().filter_map(|command| {
+            let Play::Score(score) = &command.action else { return None };
+            Some(place_of(command, score, remembered(command.realm, &score.board)?))
         });
         places.collect()
     }

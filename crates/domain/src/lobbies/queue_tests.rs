@@ -127,14 +127,8 @@ struct GatedCommits {
 impl PlayStore for GatedCommits {
     async fn settle_play(&self, batch: &PlayBatch, turn: Turn) -> Result<PlaySettlement, StoreError> {
         *self.begun.lock().unwrap() += 1;
-        let turn = if self.ends_early {
-            turn.end();
-            None
-        } else {
-            Some(turn)
-        };
+        let _until_it_is_stored = (!self.ends_early).then_some(turn);
         self.gate.acquire().await.unwrap().forget();
-        drop(turn);
         let outcomes = vec![Err(PlayRefusal::PlayerNotFound); batch.commands().len()];
         Ok(PlaySettlement { outcomes, ..PlaySettlement::default() })
     }

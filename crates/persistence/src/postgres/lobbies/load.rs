@@ -80,9 +80,14 @@ fn of_realm<'a, T: Clone + 'a>(all: impl IntoIterator<Item = &'a (RealmId, T)>, 
     all.into_iter().filter(|(of, _)| *of == realm).map(|(_, wanted)| wanted.clone()).collect()
 }
 
+/// Those places of one realm.
+fn places_of_realm(all: &BTreeSet<(RealmId, RankingId, PlayerKey)>, realm: RealmId) -> Vec<(RankingId, ExternalId)> {
+    let places = all.iter().filter(|(of, _, _)| *of == realm);
+    places.map(|(_, ranking, key)| (*ranking, key.external_id.clone())).collect()
+}
+
 impl FirstOfRealm {
     fn of(look: &FirstLook, likely: &BTreeSet<(RealmId, RankingId, PlayerKey)>, realm: RealmId) -> Self {
-        let likely = likely.iter().filter(|(of, _, _)| *of == realm);
         let players = look.players.iter().filter(|key| key.realm == realm);
         Self {
             realm,
@@ -93,7 +98,7 @@ impl FirstOfRealm {
             starts: of_realm(&look.starts, realm),
             requests: look.requests.iter().filter(|key| key.realm == realm).copied().collect(),
             lobby_keys: of_realm(&look.lobby_keys, realm),
-            likely: likely.map(|(_, ranking, key)| (*ranking, key.external_id.clone())).collect(),
+            likely: places_of_realm(likely, realm),
         }
     }
 
@@ -159,8 +164,7 @@ impl FirstOfRealm {
             let place = place.filter(|place| known.get(&name) == Some(&place.player));
             ((ranking, name), place)
         });
-        let places = places.collect();
-        Ok((transaction, Found { players: known, places, attempts, lobbies }))
+        Ok((transaction, Found { places: places.collect(), players: known, attempts, lobbies }))
     }
 }
 
@@ -179,7 +183,6 @@ impl SecondOfRealm {
     fn of(look: &SecondLook, realm: RealmId) -> Self {
         let memberships = look.memberships.iter().filter(|(key, _, _)| key.realm == realm);
         let participants = look.participants.iter().filter(|(of, _, _)| *of == realm);
-        let places = look.places.iter().filter(|(of, _, _)| *of == realm);
         let open = look.open.iter().filter(|(of, _, _)| *of == realm);
         Self {
             realm,
@@ -188,7 +191,7 @@ impl SecondOfRealm {
             lobbies: of_realm(&look.lobbies, realm),
             participants: participants.map(|(_, lobby, key)| (*lobby, key.external_id.clone())).collect(),
             rankings: of_realm(&look.rankings, realm),
-            places: places.map(|(_, ranking, key)| (*ranking, key.external_id.clone())).collect(),
+            places: places_of_realm(&look.places, realm),
         }
     }
 

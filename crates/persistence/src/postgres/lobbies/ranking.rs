@@ -22,6 +22,9 @@ use crate::postgres::trouble::Trouble;
 use crate::rows::lobbies::{RankingRow, ranking_of};
 use crate::rows::{StoredUuid, time};
 
+/// The SQL types of a place, with its number among the wanted ones.
+type PlaceColumns = (BigInt, BigInt, BigInt, SqlUuid);
+
 statement! {
     /// Makes the rankings that are not there, and locks all of them until the transaction ends, one after the other in the
     /// order in which they are named. One statement, because of two the second could be faster, when the first is new to the
@@ -49,12 +52,12 @@ statement! {
 }
 
 statement! {
-    /// Where players are in rankings, each with its number among the wanted ones (from 1).
+    /// Where players are in rankings, each with its number among the wanted ones (from 1), and who they are.
     FindPlaces {
         realm: i64 => BigInt, rankings: Vec<Uuid> => Array<SqlUuid>, players: Vec<Uuid> => Array<SqlUuid>,
     }
-    -> (BigInt, BigInt, BigInt)
-    = "SELECT wanted.number, entry.order_key, entry.achieved_at
+    -> PlaceColumns
+    = "SELECT wanted.number, entry.order_key, entry.achieved_at, wanted.player
         FROM unnest($2, $3) WITH ORDINALITY AS wanted (ranking, player, number)
         CROSS JOIN LATERAL (
             SELECT order_key, achieved_at FROM ranking_entries
@@ -63,12 +66,11 @@ statement! {
 }
 
 statement! {
-    /// Where players with these studio's ids are in rankings, each with its number among the wanted ones (from 1), and who they
-    /// are.
+    /// The same of players by the studio's ids.
     FindNamedPlaces<'a> {
         realm: i64 => BigInt, rankings: Vec<Uuid> => Array<SqlUuid>, external_ids: Vec<&'a str> => Array<Text>,
     }
-    -> (BigInt, BigInt, BigInt, SqlUuid)
+    -> PlaceColumns
     = "SELECT wanted.number, entry.order_key, entry.achieved_at, named.id
         FROM unnest($2, $3) WITH ORDINALITY AS wanted (ranking, external_id, number)
         CROSS JOIN LATERAL (
@@ -156,17 +158,10 @@ pub(super) async fn places(
         rankings: wanted.iter().map(|(ranking, _)| ranking.0).collect(),
         players: wanted.iter().map(|(_, player)| player.0).collect(),
     };
-    let rows: Vec<(i64, i64, i64)> = statement.load(&mut connection).await?;
-    let mut found: BTreeMap<i64, (i64, i64)> =
-        rows.into_iter().map(|(number, order_key, achieved_at)| (number, (order_key, achieved_at))).collect();
-    let places = (1..).zip(wanted).map(|(number, (_, player))| {
-        let (order_key, achieved_at) = found.remove(&number)?;
-        Some(Place { order_key, achieved_at: time(achieved_at), player: *player })
-    });
-    Ok(places.collect())
+    Ok(by_number(statement.load(&mut connection).await?, wanted.len()))
 }
 
-/// Where those of `wanted` are that are in their ranking at all. It stays true while the lock of the player is held.
+/// The same of players by the studio's ids.
 pub(super) async fn places_of_named(
     mut connection: &AsyncPgConnection,
     realm: RealmId,
@@ -180,12 +175,16 @@ pub(super) async fn places_of_named(
         rankings: wanted.iter().map(|(ranking, _)| ranking.0).collect(),
         external_ids: wanted.iter().map(|(_, external_id)| external_id.as_str()).collect(),
     };
-    let rows: Vec<(i64, i64, i64, StoredUuid)> = statement.load(&mut connection).await?;
-    let mut found: BTreeMap<i64, (i64, i64, StoredUuid)> = rows
+    Ok(by_number(statement.load(&mut connection).await?, wanted.len()))
+}
+
+/// The places of rows by their numbers, `count` in all.
+fn by_number(rows: Vec<(i64, i64, i64, StoredUuid)>, count: usize) -> Vec<Option<Place>> {
+    let places = rows
         .into_iter()
-        .map(|(number, order_key, achieved_at, player)| (number, (order_key, achieved_at, player)))
-        .collect();
-    Ok((1..).zip(wanted).map(|(number, _)| found.remove(&number).map(place)).collect())
+        .map(|(number, order_key, achieved_at, player)| (number, place((order_key, achieved_at, player))));
+    let mut places: BTreeMap<i64, Place> = places.collect();
+    (1..).take(count).map(|number| places.remove(&number)).collect()
 }
 
 /// A place as rows say it.

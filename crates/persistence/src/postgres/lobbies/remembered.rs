@@ -28,17 +28,15 @@ impl RememberedBoards {
     pub(super) fn put(&self, look: &FirstLook, seen: &PlaySnapshot) {
         let mut boards = self.boards();
         for (realm, key) in &look.leaderboards {
-            let known = boards.get(&(*realm, key.clone()));
-            match seen.leaderboard(*realm, key) {
-                Some(board) if known == Some(board) => {}
-                Some(board) => {
-                    if BOARDS_MAX <= boards.len() {
-                        boards.clear();
-                    }
-                    boards.insert((*realm, key.clone()), board.clone());
-                }
-                None => drop(boards.remove(&(*realm, key.clone()))),
+            let Some(board) = seen.leaderboard(*realm, key) else { continue };
+            let name = (*realm, key.clone());
+            if boards.get(&name) == Some(board) {
+                continue;
             }
+            if BOARDS_MAX <= boards.len() {
+                boards.clear();
+            }
+            boards.insert(name, board.clone());
         }
     }
 

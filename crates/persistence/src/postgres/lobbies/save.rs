@@ -96,7 +96,21 @@ pub(super) async fn decided(
 /// Whether a batch that begins before this one is committed finds all the same: what this one changes is locked, and each record
 /// of a score that it makes can be made only once. A player, lobby or attempt that is new would not be found, and made again.
 fn makes_nothing_to_look_for(settlement: &PlaySettlement) -> bool {
-    let PlaySettlement { new_players, lobbies, participants, early_ends, attempts, .. } = settlement;
+    let PlaySettlement {
+        new_players,
+        lobbies,
+        participants,
+        early_ends,
+        attempts,
+        outcomes: _,
+        seen_players: _,
+        rankings: _,
+        places: _,
+        requests: _,
+        transitions: _,
+        events: _,
+        ranks: _,
+    } = settlement;
     new_players.is_empty()
         && lobbies.is_empty()
         && participants.is_empty()
